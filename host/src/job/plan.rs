@@ -1,0 +1,215 @@
+//! A job that has been checked: every id resolved, every component compiled, every number in range.
+//!
+//! `spec` is what the user wrote, this is what `run` builds. Made by `check`, never by hand.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::model::{Format, Limits};
+use crate::wasm::Component;
+
+/// A checked job.
+#[derive(Debug)]
+pub struct Plan {
+    /// The job's name.
+    pub name: String,
+    /// Key groups, fixed for the life of the job.
+    pub max_parallelism: u32,
+    /// Where nodes put what they could not process: one file a node and partition.
+    pub dead_letters: PathBuf,
+    /// Sources, in the order of the job file.
+    pub sources: Vec<SourcePlan>,
+    /// Operators, each after all that it reads from.
+    pub operators: Vec<OperatorPlan>,
+    /// Sinks, in the order of the job file.
+    pub sinks: Vec<SinkPlan>,
+    /// What the user should know although the job runs.
+    pub warnings: Vec<String>,
+}
+
+/// One output of one node, from which operators and sinks read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Upstream {
+    /// Index into `Plan::sources`.
+    Source(usize),
+    /// Index into `Plan::operators`, and of the output in the function's declaration.
+    Operator(usize, usize),
+}
+
+/// A source. It is read by one reader, so its order is the order of arrival.
+#[derive(Debug)]
+pub struct SourcePlan {
+    /// The id in the job file.
+    pub id: String,
+    /// What to read.
+    pub connector: SourceConnector,
+    /// How records are written.
+    pub format: Format,
+    /// Where the event time of a record is, if it has one.
+    pub timestamp: Option<TimestampPlan>,
+    /// How far the watermark stays behind the highest event time, in milliseconds. 0 = monotonous.
+    pub out_of_orderness_ms: i64,
+    /// After how long without records the source stops holding watermarks back; none = never.
+    pub idle_after: Option<Duration>,
+    /// What becomes of a line that cannot be a record.
+    pub malformed: MalformedPolicy,
+    /// The longest line in bytes; a longer one is malformed. Default 1 MiB.
+    pub line_bytes_max: usize,
+}
+
+/// What a source reads.
+#[derive(Debug)]
+pub enum SourceConnector {
+    /// A file, or the files of a directory in the order of their names (hidden ones left out).
+    File { path: PathBuf },
+    /// Standard input.
+    Stdin,
+    /// Made-up records.
+    Generator(GeneratorPlan),
+}
+
+/// Made-up records, the same for the same settings.
+#[derive(Debug, Clone)]
+pub struct GeneratorPlan {
+    /// What each record looks like.
+    pub shape: GeneratorShape,
+    /// Records in all; none = without end.
+    pub count: Option<u64>,
+    /// Records a second; none = as fast as they are taken.
+    pub rate: Option<u64>,
+    /// Same seed, same records. Default 0.
+    pub seed: u64,
+    /// Distinct keys. Default 1000. Some are far more frequent than others.
+    pub keys: u64,
+    /// Event time of the first record, in milliseconds. Default 0.
+    pub start_ms: i64,
+    /// Event time between two records, in milliseconds. Default 1.
+    pub step_ms: i64,
+}
+
+/// The records that the generator knows to make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GeneratorShape {
+    /// `user,url,timestamp_ms`
+    Clicks,
+    /// `id,unix_seconds,temperature`
+    Sensors,
+}
+
+/// How a record's event time is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimestampPlan {
+    /// Which field.
+    pub field: Field,
+    /// How to read it.
+    pub unit: TimeUnit,
+}
+
+/// The unit of an integer event time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeUnit {
+    Seconds,
+    Milliseconds,
+    Microseconds,
+    Nanoseconds,
+}
+
+/// A field of a record: by position in CSV and comma-separated lines, by name in JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Field {
+    /// From 0.
+    Index(usize),
+    /// The name of a top-level field.
+    Name(String),
+}
+
+/// What becomes of a record that cannot be decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MalformedPolicy {
+    /// The job fails and says where the record is.
+    #[default]
+    Fail,
+    /// The record is counted, the first of them shown, and left out.
+    Skip,
+    /// The record is counted and written, with its error, to the dead-letter file of the node.
+    DeadLetter,
+}
+
+/// What becomes of a record at which a function faults: traps, fails or goes past a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FaultPolicy {
+    /// The job fails.
+    #[default]
+    Fail,
+    /// The record is isolated and written, with its fault, to the dead-letter file of the node.
+    DeadLetter,
+}
+
+/// An operator.
+#[derive(Debug)]
+pub struct OperatorPlan {
+    /// The id in the job file.
+    pub id: String,
+    /// Its function, compiled.
+    pub component: Component,
+    /// How many partitions.
+    pub parallelism: u32,
+    /// One for each input that the function declares, in that order.
+    pub inputs: Vec<InputPlan>,
+    /// Parameters of the job file as text.
+    pub params: Vec<(String, String)>,
+    /// What the function may use.
+    pub limits: Limits,
+    /// What becomes of records that it cannot decode.
+    pub malformed: MalformedPolicy,
+    /// What becomes of records at which it faults.
+    pub on_fault: FaultPolicy,
+}
+
+/// An edge into an operator.
+#[derive(Debug)]
+pub struct InputPlan {
+    /// Where the records come from.
+    pub from: Upstream,
+    /// How they are written there.
+    pub format: Format,
+    /// Which partition gets which.
+    pub partition: Partitioning,
+}
+
+/// Which partition of an operator gets a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Partitioning {
+    /// The one that owns the key group of this field.
+    Key(Field),
+    /// The one that owns the key group of the key that the function extracts.
+    KeyByFunction,
+    /// The partition of the same index; both sides have equally many.
+    Forward,
+    /// Each in turn.
+    Rebalance,
+    /// All of them.
+    Broadcast,
+}
+
+/// A sink. It runs within the node that it reads from, with as many partitions.
+#[derive(Debug)]
+pub struct SinkPlan {
+    /// The id in the job file.
+    pub id: String,
+    /// Where its records come from.
+    pub from: Upstream,
+    /// Where they go.
+    pub connector: SinkConnector,
+}
+
+/// Where a sink writes.
+#[derive(Debug)]
+pub enum SinkConnector {
+    /// One file a partition in a directory, under their final names only when complete.
+    File { path: PathBuf },
+    /// Standard output, a line a record.
+    Stdout,
+    /// Nowhere: records are counted.
+    Discard,
+}

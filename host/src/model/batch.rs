@@ -1,0 +1,65 @@
+//! Records on their way between two nodes of a job.
+
+use std::sync::Arc;
+
+use super::{KeyHash, Packed};
+
+/// Where a record came from: the split (a file, a generator) and its place there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// The split, as people name it: `events.csv`, `generator clicks`.
+    pub split: Arc<str>,
+    /// The line, counted from 1; 0 if the record has no one origin, as a timer's output.
+    pub line: u64,
+}
+
+impl std::fmt::Display for Position {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.line {
+            0 => write!(f, "{}", self.split),
+            line => write!(f, "{}:{line}", self.split),
+        }
+    }
+}
+
+/// Records in order of arrival, in columns of equal length.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    /// The records, without line ends.
+    pub values: Packed,
+    /// Event times, or empty where the stream has none.
+    pub timestamps: Vec<i64>,
+    /// The watermark in force before each record. Never decreases.
+    pub watermarks: Vec<i64>,
+    /// The keys, or empty on an edge without keys.
+    pub keys: Packed,
+    /// The hash of each key, or empty on an edge without keys.
+    pub hashes: Vec<KeyHash>,
+    /// The line of each record within `split`; 0 where it has no one origin.
+    pub lines: Vec<u64>,
+    /// Where the records came from.
+    pub split: Option<Arc<str>>,
+}
+
+impl Batch {
+    /// How many records there are.
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// The event time of record `index`, if the stream has event times.
+    pub fn timestamp(&self, index: usize) -> Option<i64> {
+        self.timestamps.get(index).copied()
+    }
+
+    /// Where record `index` came from.
+    pub fn position(&self, index: usize) -> Position {
+        let split = self.split.clone().unwrap_or_else(|| "an earlier operator's timers".into());
+        Position { split, line: self.lines[index] }
+    }
+}

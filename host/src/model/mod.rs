@@ -1,0 +1,21 @@
+//! The words of the system as types: what flows, what a function declares, what it did wrong.
+//!
+//! Nothing here knows wasm, threads, files or terminals. Every other module may import this one.
+
+mod batch;
+mod declaration;
+mod fault;
+mod key;
+mod limits;
+mod packed;
+mod time;
+
+pub use batch::{Batch, Position};
+pub use declaration::{
+    Declaration, Format, Input, Kind, Output, Parameter, StateDeclaration, StateKind,
+};
+pub use fault::{Fault, FaultReason};
+pub use key::{KeyGroup, KeyHash, MAX_PARALLELISM_DEFAULT, MAX_PARALLELISM_LIMIT, PartitionId};
+pub use limits::Limits;
+pub use packed::Packed;
+pub use time::{TIME_END, TIME_NONE, TimeDomain};

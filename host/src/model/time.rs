@@ -1,0 +1,16 @@
+//! Event time and processing time, both as milliseconds since the epoch in an `i64`.
+
+/// The watermark of an input that has said nothing yet.
+pub const TIME_NONE: i64 = i64::MIN;
+
+/// The watermark of an input that has ended: every event-time timer is due.
+pub const TIME_END: i64 = i64::MAX;
+
+/// Which clock a timer follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeDomain {
+    /// The watermark of the stream.
+    Event,
+    /// The host's clock.
+    Processing,
+}

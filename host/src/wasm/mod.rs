@@ -1,0 +1,15 @@
+//! The embedding: components in, one call a batch, checked effects out.
+//!
+//! Usable without the dataflow, the job file and the command line; see `examples/embed.rs`. Untrusted code is
+//! entered through `instance` and nowhere else.
+
+mod bindings;
+mod component;
+mod effects;
+mod engine;
+mod instance;
+
+pub use component::{CONTRACT_VERSION, Component};
+pub use effects::{Effects, OutputColumn, StateChanges, TimerChange, TimerOperation};
+pub use engine::Engine;
+pub use instance::{Call, CallInput, Instance, LogLevel, LogSink, OpenContext, StateColumn};
