@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+#[cfg(doc)]
+use super::TIME_NONE;
 use super::{KeyHash, Packed};
 
 /// Where a record came from: the split (a file, a generator) and its place there.
@@ -27,7 +29,7 @@ impl std::fmt::Display for Position {
 pub struct Batch {
     /// The records, without line ends.
     pub values: Packed,
-    /// Event times, or empty where the stream has none.
+    /// Event times; [`TIME_NONE`] where a record has none.
     pub timestamps: Vec<i64>,
     /// The watermark in force before each record. Never decreases.
     pub watermarks: Vec<i64>,
@@ -52,9 +54,14 @@ impl Batch {
         self.values.is_empty()
     }
 
-    /// The event time of record `index`, if the stream has event times.
-    pub fn timestamp(&self, index: usize) -> Option<i64> {
-        self.timestamps.get(index).copied()
+    /// Removes all records and keeps the memory.
+    pub fn clear(&mut self) {
+        self.values.clear();
+        self.timestamps.clear();
+        self.watermarks.clear();
+        self.keys.clear();
+        self.hashes.clear();
+        self.lines.clear();
     }
 
     /// Where record `index` came from.

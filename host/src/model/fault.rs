@@ -42,10 +42,7 @@ impl Fault {
 
     /// Whether an instance that returned this fault can be called again.
     pub fn leaves_instance_usable(&self) -> bool {
-        matches!(
-            self.reason,
-            FaultReason::Malformed | FaultReason::Failed | FaultReason::BadEffects
-        )
+        matches!(self.reason, FaultReason::Malformed | FaultReason::Failed | FaultReason::Limit)
     }
 }
 

@@ -20,7 +20,9 @@ pub struct KeyGroup(pub u32);
 impl KeyGroup {
     /// The partition that owns this key group: `key_group * parallelism / max_parallelism`.
     pub fn partition(self, parallelism: u32, max_parallelism: u32) -> PartitionId {
-        PartitionId((u64::from(self.0) * u64::from(parallelism) / u64::from(max_parallelism)) as u32)
+        PartitionId(
+            (u64::from(self.0) * u64::from(parallelism) / u64::from(max_parallelism)) as u32,
+        )
     }
 }
 

@@ -1,0 +1,104 @@
+//! Splits a line into fields.
+
+use std::borrow::Cow;
+
+use super::Problem;
+
+/// The fields of one line that are still to be read.
+pub(super) struct Fields<'a> {
+    /// What follows the last separator; None once the last field was taken.
+    rest: Option<&'a [u8]>,
+    /// How many fields were taken.
+    pub(super) taken: usize,
+}
+
+impl<'a> Fields<'a> {
+    /// A line without any character has no field: only so can a type without fields be written.
+    /// A type of one field reads it as one empty field all the same, see [`next`](Fields::next).
+    pub(super) fn new(line: &'a [u8]) -> Self {
+        Self { rest: Some(line), taken: 0 }
+    }
+
+    /// Whether all fields were taken.
+    #[inline]
+    pub(super) fn is_at_end(&self) -> bool {
+        match self.rest {
+            None => true,
+            Some(rest) => self.taken == 0 && rest.is_empty(),
+        }
+    }
+
+    /// Whether the next field is empty and not quoted.
+    #[inline]
+    pub(super) fn is_next_empty(&self) -> bool {
+        self.rest.is_some_and(|rest| rest.is_empty() || rest[0] == b',')
+    }
+
+    /// Takes the next field, None if there is none.
+    #[inline]
+    pub(super) fn next(&mut self) -> Result<Option<Cow<'a, [u8]>>, Problem> {
+        let Some(rest) = self.rest else { return Ok(None) };
+        self.taken += 1;
+        if rest.first() == Some(&b'"') {
+            return self.next_quoted(rest).map(Some);
+        }
+        let field = match rest.iter().position(|byte| *byte == b',') {
+            Some(comma) => {
+                self.rest = Some(&rest[comma + 1..]);
+                &rest[..comma]
+            }
+            None => {
+                self.rest = None;
+                rest
+            }
+        };
+        Ok(Some(Cow::Borrowed(field)))
+    }
+
+    /// Takes a field whose first byte is a quote. Inside it, two quotes stand for one.
+    fn next_quoted(&mut self, rest: &'a [u8]) -> Result<Cow<'a, [u8]>, Problem> {
+        let mut at = 1;
+        let mut doubled = false;
+        let end = loop {
+            match rest[at..].iter().position(|byte| *byte == b'"') {
+                None => return Err(Problem("the closing quote is missing".into())),
+                Some(quote) if rest.get(at + quote + 1) == Some(&b'"') => {
+                    doubled = true;
+                    at += quote + 2;
+                }
+                Some(quote) => break at + quote,
+            }
+        };
+        self.rest = match rest.get(end + 1) {
+            None => None,
+            Some(b',') => Some(&rest[end + 2..]),
+            Some(_) => return Err(Problem("text after the closing quote".into())),
+        };
+        let inner = &rest[1..end];
+        Ok(if doubled { Cow::Owned(undouble(inner)) } else { Cow::Borrowed(inner) })
+    }
+
+    /// Counts the fields that were not taken. A field that cannot be split counts as one.
+    pub(super) fn count_rest(&mut self) -> usize {
+        let before = self.taken;
+        while !self.is_at_end() {
+            if self.next().is_err() {
+                break;
+            }
+        }
+        self.taken - before
+    }
+}
+
+/// Replaces each pair of quotes by one.
+fn undouble(quoted: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(quoted.len());
+    let mut bytes = quoted.iter();
+    while let Some(byte) = bytes.next() {
+        plain.push(*byte);
+        if *byte == b'"' {
+            bytes.next();
+        }
+    }
+    plain
+}

@@ -1,0 +1,263 @@
+//! What a function sees beside a record: its key, the time, and where output, state and timers go.
+//!
+//! There is one [`Context`] with a type parameter for what it can do, so that a function which has no key
+//! has no methods that need one. Functions name it by the aliases below.
+
+use std::convert::Infallible;
+use std::fmt::Arguments;
+use std::io::Write as _;
+use std::marker::PhantomData;
+
+use serde::Serialize;
+
+use crate::codec::{Encode, Text};
+use crate::error::{Error, Result, quote};
+use crate::runtime::Call;
+use crate::state::{Cells, ListCells, MapCells, ValueCells};
+
+/// The context of a [`ProcessFunction`](crate::ProcessFunction): no key.
+pub type ProcessContext<'a, Out> = Context<'a, Out, Unkeyed>;
+
+/// The context of a [`RichFlatMapFunction`](crate::RichFlatMapFunction): key and state.
+pub type FlatMapContext<'a, Out> = Context<'a, Out, Keyed>;
+
+/// The context of a [`RichMapFunction`](crate::RichMapFunction): key and state. It collects nothing, since
+/// what the function returns is the output.
+pub type MapContext<'a> = Context<'a, Infallible, Keyed>;
+
+/// The context of a [`KeyedProcessFunction`](crate::KeyedProcessFunction): key, state and timers.
+pub type KeyedContext<'a, Out> = Context<'a, Out, Timed>;
+
+/// Marks a context without a key.
+pub enum Unkeyed {}
+
+/// Marks a context with a key and state.
+pub enum Keyed {}
+
+/// Marks a context with a key, state and timers.
+pub enum Timed {}
+
+/// A context with a key and therefore with keyed state.
+#[diagnostic::on_unimplemented(
+    message = "this function has no key, and so no keyed state",
+    note = "write a `KeyedProcessFunction` instead"
+)]
+pub trait HasKey: sealed::Sealed {}
+
+impl HasKey for Keyed {}
+impl HasKey for Timed {}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::Keyed {}
+    impl Sealed for super::Timed {}
+}
+
+/// What a function sees beside the record (or timer) that it processes.
+///
+/// `Out` is what it collects, `Can` what it can do; see the aliases such as [`KeyedContext`].
+pub struct Context<'a, Out, Can> {
+    call: Call<'a>,
+    _types: PhantomData<fn(Out) -> Can>,
+}
+
+/// A timer that fires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timer {
+    /// The time for which it was registered, in milliseconds.
+    pub timestamp: i64,
+    /// The clock by which it fires.
+    pub domain: TimeDomain,
+}
+
+/// The clocks by which timers fire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TimeDomain {
+    /// Fires when the watermark passes.
+    EventTime,
+    /// Fires when the host's clock passes.
+    ProcessingTime,
+}
+
+/// A further output beside the main one. Made by [`Setup::side_output`](crate::Setup::side_output).
+pub struct SideOutput<T> {
+    output: usize,
+    _type: PhantomData<fn(T)>,
+}
+
+impl<T> SideOutput<T> {
+    pub(crate) fn new(output: usize) -> Self {
+        Self { output, _type: PhantomData }
+    }
+}
+
+impl<'a, Out, Can> Context<'a, Out, Can> {
+    pub(crate) fn new(call: Call<'a>) -> Self {
+        Self { call, _types: PhantomData }
+    }
+
+    /// Sends a record to the main output. It gets the event time of the record or event-time timer at hand;
+    /// what a processing-time timer sends has none.
+    ///
+    /// If it cannot be encoded the record at hand fails once the function returns.
+    #[inline]
+    pub fn collect(&mut self, value: Out)
+    where
+        Out: Encode,
+    {
+        self.call.emit(0, |out| value.encode(out));
+    }
+
+    /// Sends text to the main output without making a `String` of it:
+    /// `ctx.collect_fmt(format_args!("{user},{count}"))`.
+    #[inline]
+    pub fn collect_fmt(&mut self, text: Arguments<'_>)
+    where
+        Out: Text,
+    {
+        self.call.emit(0, |out| Ok(out.write_fmt(text)?));
+    }
+
+    /// Sends a record to a side output, with the event time as [`collect`](Self::collect) gives it.
+    ///
+    /// If it cannot be encoded the record at hand fails once the function returns.
+    #[inline]
+    pub fn output<T: Encode>(&mut self, output: &SideOutput<T>, value: T) {
+        self.call.emit(output.output, |out| value.encode(out));
+    }
+
+    /// The event time of the record at hand in milliseconds, or the time of the timer.
+    ///
+    /// # Errors
+    /// If the record has no event time.
+    #[inline]
+    pub fn timestamp(&self) -> Result<i64> {
+        self.call.position.timestamp.ok_or_else(no_timestamp)
+    }
+
+    /// The watermark in milliseconds that was in force when the record arrived, or that made the timer due.
+    /// `i64::MIN` says that there is none yet, `i64::MAX` that the input has ended.
+    #[inline]
+    pub fn current_watermark(&self) -> i64 {
+        self.call.position.watermark
+    }
+
+    /// The host's clock in milliseconds, the same for a whole batch.
+    #[inline]
+    pub fn processing_time(&self) -> i64 {
+        self.call.processing_time
+    }
+
+    /// The call, to move it to the next record.
+    #[inline]
+    pub(crate) fn call_mut(&mut self) -> &mut Call<'a> {
+        &mut self.call
+    }
+
+    /// The call, to end it.
+    pub(crate) fn into_call(self) -> Call<'a> {
+        self.call
+    }
+}
+
+#[cold]
+fn no_timestamp() -> Error {
+    Error::msg("the record has no event time: its source assigns none; set its `timestamp` in the job file")
+}
+
+impl<'a, Out, Can: HasKey> Context<'a, Out, Can> {
+    /// The key of the record or timer at hand.
+    #[inline]
+    pub fn key(&self) -> &'a [u8] {
+        self.call.position.key_bytes
+    }
+
+    /// The key as text.
+    ///
+    /// # Errors
+    /// If it is not UTF-8.
+    #[inline]
+    pub fn key_str(&self) -> Result<&'a str> {
+        let key = self.key();
+        std::str::from_utf8(key)
+            .map_err(|_| Error::msg(format_args!("the key {} is not UTF-8 text", quote(key))))
+    }
+
+    /// Says in which state of which key the problem is.
+    #[cold]
+    pub(crate) fn blame_state(&self, state: u32, error: Error) -> Error {
+        let name = &self.call.shape.states[state as usize].name;
+        error.context(format_args!("state `{name}` of key {}", quote(self.key())))
+    }
+
+    /// Calls `read` with the encoding of a map's key.
+    #[inline]
+    pub(crate) fn with_map_key<K: Serialize, T>(
+        &self,
+        map_key: &K,
+        read: impl FnOnce(&[u8]) -> T,
+    ) -> Result<T> {
+        let mut bytes = self.call.scratch.take();
+        bytes.clear();
+        let result = crate::state::encode(map_key, &mut bytes).map(|()| read(&bytes));
+        self.call.scratch.set(bytes);
+        result
+    }
+}
+
+/// The cells of a state, and which of them is the key's. A handle's index always names a state of its own
+/// kind, since only `Setup` makes handles.
+macro_rules! cells {
+    ($($get:ident $get_mut:ident $variant:ident $type:ty),*) => {
+        impl<Out, Can: HasKey> Context<'_, Out, Can> {$(
+            #[inline]
+            pub(crate) fn $get(&self, state: u32) -> (&$type, usize) {
+                match &self.call.states[state as usize] {
+                    Cells::$variant(cells) => (cells, self.call.position.key),
+                    _ => unreachable!("a state handle of another function"),
+                }
+            }
+
+            #[inline]
+            pub(crate) fn $get_mut(&mut self, state: u32) -> (&mut $type, usize) {
+                match &mut self.call.states[state as usize] {
+                    Cells::$variant(cells) => (cells, self.call.position.key),
+                    _ => unreachable!("a state handle of another function"),
+                }
+            }
+        )*}
+    };
+}
+cells! {
+    value_cells value_cells_mut Value ValueCells,
+    list_cells list_cells_mut List ListCells,
+    map_cells map_cells_mut Map MapCells
+}
+
+/// Timers belong to the key at hand. A key has at most one timer for a clock and time: registering it again
+/// changes nothing, and deleting one that is not there changes nothing.
+impl<Out> Context<'_, Out, Timed> {
+    /// Registers a timer that fires when the watermark reaches `timestamp`, in milliseconds.
+    #[inline]
+    pub fn register_event_time_timer(&mut self, timestamp: i64) {
+        self.call.change_timer(timestamp, Call::REGISTER_EVENT_TIME);
+    }
+
+    /// Deletes the event-time timer for `timestamp`.
+    #[inline]
+    pub fn delete_event_time_timer(&mut self, timestamp: i64) {
+        self.call.change_timer(timestamp, Call::DELETE_EVENT_TIME);
+    }
+
+    /// Registers a timer that fires when the host's clock reaches `timestamp`, in milliseconds.
+    #[inline]
+    pub fn register_processing_time_timer(&mut self, timestamp: i64) {
+        self.call.change_timer(timestamp, Call::REGISTER_PROCESSING_TIME);
+    }
+
+    /// Deletes the processing-time timer for `timestamp`.
+    #[inline]
+    pub fn delete_processing_time_timer(&mut self, timestamp: i64) {
+        self.call.change_timer(timestamp, Call::DELETE_PROCESSING_TIME);
+    }
+}

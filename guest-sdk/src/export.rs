@@ -1,0 +1,93 @@
+//! [`export!`](crate::export): makes a component of a function.
+
+/// Makes the crate a component that runs the given function.
+///
+/// Stands once in a crate, which has `crate-type = ["cdylib", "rlib"]`. On targets other than wasm it only
+/// checks the type, so that `cargo test` works.
+///
+/// ```
+/// use tidegate_sdk::prelude::*;
+///
+/// struct Shout;
+///
+/// impl ProcessFunction for Shout {
+///     type In<'a> = &'a str;
+///     type Out = String;
+///
+///     fn open(_setup: &mut Setup) -> Result<Self> {
+///         Ok(Shout)
+///     }
+///     fn process_element(&mut self, line: &str, ctx: &mut ProcessContext<'_, String>) -> Result<()> {
+///         ctx.collect(line.to_uppercase());
+///         Ok(())
+///     }
+/// }
+///
+/// tidegate_sdk::export!(process: Shout);
+/// # fn main() {}
+/// ```
+///
+/// The kinds are `keyed_process`, `process`, `rich_flat_map` and `rich_map`.
+#[macro_export]
+macro_rules! export {
+    (keyed_process: $function:ty) => {
+        $crate::__export!($crate::runtime::KeyedProcess<$function>);
+    };
+    (process: $function:ty) => {
+        $crate::__export!($crate::runtime::Process<$function>);
+    };
+    (rich_flat_map: $function:ty) => {
+        $crate::__export!($crate::runtime::RichFlatMap<$function>);
+    };
+    (rich_map: $function:ty) => {
+        $crate::__export!($crate::runtime::RichMap<$function>);
+    };
+}
+
+/// The component of an adaptor: what [`export!`](crate::export) comes down to.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __export {
+    ($adaptor:ty) => {
+        const _: () = $crate::runtime::check::<$adaptor>();
+
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            use $crate::bindings::exports::tidegate::function::function as contract;
+
+            struct Component;
+
+            impl contract::Guest for Component {
+                fn describe() -> contract::Declaration {
+                    $crate::runtime::hook_panics();
+                    $crate::runtime::describe::<$adaptor>()
+                }
+                fn open(context: contract::OpenContext) -> ::core::result::Result<(), contract::Fault> {
+                    $crate::runtime::hook_panics();
+                    $crate::runtime::open::<$adaptor>(context)
+                }
+                fn process(
+                    batch: contract::Batch,
+                ) -> ::core::result::Result<contract::Effects, contract::Fault> {
+                    $crate::runtime::process(batch)
+                }
+                fn fire(
+                    timers: contract::TimerBatch,
+                ) -> ::core::result::Result<contract::Effects, contract::Fault> {
+                    $crate::runtime::fire(timers)
+                }
+                fn extract_keys(
+                    input: u32,
+                    values: contract::Packed,
+                ) -> ::core::result::Result<contract::Packed, contract::Fault> {
+                    $crate::runtime::extract_keys(input, values)
+                }
+                fn close() {
+                    $crate::runtime::close();
+                }
+            }
+
+            $crate::bindings::export_operator!(Component with_types_in $crate::bindings);
+        };
+    };
+}

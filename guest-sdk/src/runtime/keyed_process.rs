@@ -1,0 +1,45 @@
+//! The adaptor of [`KeyedProcessFunction`].
+
+use super::drive::{self, Failure};
+use super::operator::{Adaptor, Operator, Shape};
+use crate::bindings::tidegate::function::declarations::Kind;
+use crate::bindings::tidegate::function::types::{Batch, Effects, Fault, TimerBatch};
+use crate::codec::{Encode, Format};
+use crate::error::Result;
+use crate::function::KeyedProcessFunction;
+use crate::setup::Setup;
+use crate::state::short_type_name;
+
+/// A [`KeyedProcessFunction`] as an operator.
+pub struct KeyedProcess<F>(F);
+
+impl<F: KeyedProcessFunction> Operator for KeyedProcess<F> {
+    fn process(&mut self, shape: &Shape, batch: Batch) -> Result<Effects, Fault> {
+        drive::records(shape, batch, |record, ctx| {
+            self.0.process_element(drive::decode(record)?, ctx).map_err(Failure::failed)
+        })
+    }
+
+    fn fire(&mut self, shape: &Shape, timers: TimerBatch) -> Result<Effects, Fault> {
+        drive::timers(shape, timers, |timer, ctx| self.0.on_timer(timer, ctx))
+    }
+
+    fn close(&mut self) {
+        self.0.close();
+    }
+}
+
+impl<F: KeyedProcessFunction> Adaptor for KeyedProcess<F> {
+    const KIND: Kind = Kind::KeyedProcess;
+    const HAS_STATE: bool = true;
+    const HAS_TIMERS: bool = true;
+    const MAIN_OUTPUT: Option<Format> = Some(F::Out::FORMAT);
+
+    fn inputs() -> Vec<(&'static str, String)> {
+        vec![("main", short_type_name::<F::In<'static>>())]
+    }
+
+    fn open(setup: &mut Setup) -> Result<Self> {
+        F::open(setup).map(Self)
+    }
+}

@@ -1,0 +1,41 @@
+//! The adaptor of [`ProcessFunction`].
+
+use super::drive::{self, Failure};
+use super::operator::{Adaptor, Operator, Shape};
+use crate::bindings::tidegate::function::declarations::Kind;
+use crate::bindings::tidegate::function::types::{Batch, Effects, Fault};
+use crate::codec::{Encode, Format};
+use crate::error::Result;
+use crate::function::ProcessFunction;
+use crate::setup::Setup;
+use crate::state::short_type_name;
+
+/// A [`ProcessFunction`] as an operator.
+pub struct Process<F>(F);
+
+impl<F: ProcessFunction> Operator for Process<F> {
+    fn process(&mut self, shape: &Shape, batch: Batch) -> Result<Effects, Fault> {
+        drive::records(shape, batch, |record, ctx| {
+            self.0.process_element(drive::decode(record)?, ctx).map_err(Failure::failed)
+        })
+    }
+
+    fn close(&mut self) {
+        self.0.close();
+    }
+}
+
+impl<F: ProcessFunction> Adaptor for Process<F> {
+    const KIND: Kind = Kind::Process;
+    const HAS_STATE: bool = false;
+    const HAS_TIMERS: bool = false;
+    const MAIN_OUTPUT: Option<Format> = Some(F::Out::FORMAT);
+
+    fn inputs() -> Vec<(&'static str, String)> {
+        vec![("main", short_type_name::<F::In<'static>>())]
+    }
+
+    fn open(setup: &mut Setup) -> Result<Self> {
+        F::open(setup).map(Self)
+    }
+}

@@ -1,0 +1,83 @@
+//! One accumulator a key, of all values that were added.
+
+use super::{StateValue, ValueState};
+use crate::context::{Context, HasKey};
+use crate::error::Result;
+
+/// How an [`AggregatingState`] aggregates.
+///
+/// ```
+/// use tidegate_sdk::prelude::*;
+///
+/// struct Average;
+///
+/// impl AggregateFunction for Average {
+///     type In = i64;
+///     type Acc = (i64, i64);
+///     type Out = i64;
+///
+///     fn create_accumulator(&self) -> Self::Acc {
+///         (0, 0)
+///     }
+///     fn add(&self, value: i64, (sum, count): Self::Acc) -> Self::Acc {
+///         (sum + value, count + 1)
+///     }
+///     fn get_result(&self, (sum, count): Self::Acc) -> i64 {
+///         sum / count
+///     }
+/// }
+/// ```
+pub trait AggregateFunction: 'static {
+    /// What is added.
+    type In;
+    /// What is kept.
+    type Acc: StateValue;
+    /// What is asked for.
+    type Out;
+
+    /// The accumulator of no values.
+    fn create_accumulator(&self) -> Self::Acc;
+
+    /// The accumulator with one value more.
+    fn add(&self, value: Self::In, accumulator: Self::Acc) -> Self::Acc;
+
+    /// The result of what was accumulated, at least one value.
+    fn get_result(&self, accumulator: Self::Acc) -> Self::Out;
+}
+
+/// State that holds the accumulator of all values added to a key.
+///
+/// Made by [`Setup::aggregating_state`](crate::Setup::aggregating_state).
+pub struct AggregatingState<A: AggregateFunction> {
+    accumulator: ValueState<A::Acc>,
+    function: A,
+}
+
+impl<A: AggregateFunction> AggregatingState<A> {
+    pub(super) fn new(state: u32, function: A) -> Self {
+        Self { accumulator: ValueState::new(state), function }
+    }
+
+    /// Adds a value to the key.
+    ///
+    /// # Errors
+    /// If what is stored is not an accumulator, or the new one cannot be encoded.
+    pub fn add<O, C: HasKey>(&self, ctx: &mut Context<'_, O, C>, value: A::In) -> Result<()> {
+        let before = self.accumulator.value(ctx)?;
+        let before = before.unwrap_or_else(|| self.function.create_accumulator());
+        self.accumulator.update(ctx, &self.function.add(value, before))
+    }
+
+    /// The result of all values added to the key, None if there were none.
+    ///
+    /// # Errors
+    /// If what is stored is not an accumulator.
+    pub fn get<O, C: HasKey>(&self, ctx: &Context<'_, O, C>) -> Result<Option<A::Out>> {
+        Ok(self.accumulator.value(ctx)?.map(|accumulator| self.function.get_result(accumulator)))
+    }
+
+    /// Forgets all that was added to the key.
+    pub fn clear<O, C: HasKey>(&self, ctx: &mut Context<'_, O, C>) {
+        self.accumulator.clear(ctx);
+    }
+}

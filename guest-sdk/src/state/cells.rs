@@ -1,0 +1,136 @@
+//! The states of one call, one column of cells for each declared state.
+//!
+//! The contract's packing of state begins and ends here. What the host sends is trusted as far as memory
+//! safety goes without trust anyway; a host that breaks the contract ends in a panic, which is a trap.
+
+use super::list_cells::ListCells;
+use super::map_cells::MapCells;
+use super::value_cells::ValueCells;
+use crate::bindings::tidegate::function::declarations::StateKind;
+use crate::bindings::tidegate::function::types::{Packed, StateChanges, StateColumn};
+
+/// Operations of the contract.
+pub(super) const CLEAR: u8 = 0;
+pub(super) const PUT: u8 = 1;
+pub(super) const APPEND: u8 = 1;
+pub(super) const REMOVE: u8 = 2;
+
+/// The cells of one state, by the shape of what a key holds.
+pub(crate) enum Cells {
+    /// Value, reducing and aggregating state.
+    Value(ValueCells),
+    List(ListCells),
+    Map(MapCells),
+}
+
+impl Cells {
+    /// Takes the column of one state for `keys` keys.
+    pub(crate) fn new(kind: StateKind, column: StateColumn, keys: usize) -> Self {
+        assert_eq!(column.forms.len(), keys, "the host sends the state of each key");
+        assert_eq!(column.values.ends.len(), keys, "the host sends the state of each key");
+        match kind {
+            StateKind::Value | StateKind::Reducing | StateKind::Aggregating => {
+                Cells::Value(ValueCells::new(column))
+            }
+            StateKind::List => Cells::List(ListCells::new(column)),
+            StateKind::Map => Cells::Map(MapCells::new(column)),
+        }
+    }
+
+    /// What the call changed, None if nothing.
+    pub(crate) fn into_changes(self, state: u32) -> Option<StateChanges> {
+        let mut changes = Changes::default();
+        match self {
+            Cells::Value(cells) => cells.write_changes(&mut changes),
+            Cells::List(cells) => cells.write_changes(&mut changes),
+            Cells::Map(cells) => cells.write_changes(&mut changes),
+        }
+        let Changes { keys, operations, entries } = changes;
+        (!keys.is_empty()).then_some(StateChanges { state, keys, operations, entries })
+    }
+}
+
+/// The changes of one state as they grow.
+pub(super) struct Changes {
+    keys: Vec<u32>,
+    operations: Vec<u8>,
+    entries: Packed,
+}
+
+impl Default for Changes {
+    fn default() -> Self {
+        let entries = Packed { bytes: Vec::new(), ends: Vec::new() };
+        Self { keys: Vec::new(), operations: Vec::new(), entries }
+    }
+}
+
+impl Changes {
+    #[inline]
+    pub(super) fn push(&mut self, key: usize, operation: u8, entry: &[u8]) {
+        self.keys.push(key as u32);
+        self.operations.push(operation);
+        self.entries.bytes.extend_from_slice(entry);
+        self.entries.ends.push(self.entries.bytes.len() as u32);
+    }
+
+    /// Makes room for `count` changes of `bytes` bytes together.
+    pub(super) fn reserve(&mut self, count: usize, bytes: usize) {
+        self.keys.reserve(count);
+        self.operations.reserve(count);
+        self.entries.ends.reserve(count);
+        self.entries.bytes.reserve(bytes);
+    }
+}
+
+/// A piece of the buffer of a column. 32 bits suffice, since a guest's memory has no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) start: u32,
+    pub(super) end: u32,
+}
+
+impl Span {
+    pub(super) const EMPTY: Span = Span { start: 0, end: 0 };
+
+    #[inline]
+    pub(super) fn new(start: usize, end: usize) -> Self {
+        debug_assert!(start <= end && u32::try_from(end).is_ok());
+        Self { start: start as u32, end: end as u32 }
+    }
+
+    #[inline]
+    pub(super) fn of(self, bytes: &[u8]) -> &[u8] {
+        &bytes[self.start as usize..self.end as usize]
+    }
+
+    #[inline]
+    pub(super) fn length(self) -> usize {
+        (self.end - self.start) as usize
+    }
+}
+
+/// For each key whether the host has state, and where it is in the pushed bytes.
+pub(super) fn pushed<'c>(
+    forms: &'c [u8],
+    ends: &'c [u32],
+) -> impl Iterator<Item = (bool, Span)> + 'c {
+    let mut start = 0;
+    forms.iter().zip(ends).map(move |(form, end)| {
+        assert!(*form <= 1, "the host sends forms of state that this SDK knows");
+        let span = Span { start, end: *end };
+        start = *end;
+        (*form == 1, span)
+    })
+}
+
+/// Cuts a string with its length before it off `bytes`, as lists and maps are packed. Gives where the
+/// string is, and moves `at` behind it.
+#[inline]
+pub(super) fn take_framed(bytes: &[u8], at: &mut u32) -> Span {
+    let start = *at as usize + 4;
+    let mut length = [0; 4];
+    length.copy_from_slice(&bytes[*at as usize..start]);
+    let span = Span::new(start, start + u32::from_le_bytes(length) as usize);
+    *at = span.end;
+    span
+}

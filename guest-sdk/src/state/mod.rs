@@ -1,0 +1,134 @@
+//! Keyed state: typed handles over what the host pushed with the batch.
+//!
+//! ```text
+//!   ValueState<T>, ReducingState<T>, AggregatingState<A>     ListState<T>     MapState<K, V>
+//!                        |                                       |                 |
+//!                    ValueCells                              ListCells          MapCells       one cell a key
+//! ```
+//!
+//! A handle is only the index of a declared state; what it reads and writes is in the [context] of the
+//! call, for the key of the record at hand. Values are encoded with `postcard`. The files named `*_cells`
+//! know bytes and the packing of the contract, the others know types.
+//!
+//! [context]: crate::context::Context
+
+mod aggregating;
+mod cells;
+mod encoding;
+mod list;
+mod list_cells;
+mod map;
+mod map_cells;
+mod reducing;
+mod value;
+mod value_cells;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use aggregating::{AggregateFunction, AggregatingState};
+pub use list::ListState;
+pub use map::MapState;
+pub use reducing::ReducingState;
+pub use value::ValueState;
+
+pub(crate) use cells::Cells;
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use encoding::decode;
+pub(crate) use encoding::encode;
+pub(crate) use list_cells::ListCells;
+pub(crate) use map_cells::MapCells;
+pub(crate) use value_cells::ValueCells;
+
+use crate::bindings::tidegate::function::declarations::StateKind;
+use crate::setup::Setup;
+
+/// A type that can be kept in state: every serde type that owns its data.
+pub trait StateValue: Serialize + DeserializeOwned {}
+
+impl<T: Serialize + DeserializeOwned> StateValue for T {}
+
+/// The declaration of a state, begun with [`Setup::state`].
+#[must_use = "a state is declared by naming its kind, as in `.value()`"]
+pub struct StateBuilder<'s> {
+    setup: &'s mut Setup,
+    name: String,
+    schema_version: u32,
+}
+
+impl<'s> StateBuilder<'s> {
+    pub(crate) fn new(setup: &'s mut Setup, name: &str) -> Self {
+        Self { setup, name: name.to_owned(), schema_version: 1 }
+    }
+
+    /// The version of the encoding, 1 unless set: raise it when `T` changes so that old bytes would be
+    /// misread.
+    pub fn schema_version(mut self, version: u32) -> Self {
+        self.schema_version = version;
+        self
+    }
+
+    /// Declares state that holds one value a key.
+    pub fn value<T>(self) -> ValueState<T> {
+        ValueState::new(self.declare::<T>(StateKind::Value))
+    }
+
+    /// Declares state that holds a list a key.
+    pub fn list<T>(self) -> ListState<T> {
+        ListState::new(self.declare::<T>(StateKind::List))
+    }
+
+    /// Declares state that holds a map a key.
+    pub fn map<K, V>(self) -> MapState<K, V> {
+        MapState::new(self.declare::<(K, V)>(StateKind::Map))
+    }
+
+    /// Declares state that holds all values added to a key, reduced to one by `reduce`.
+    pub fn reducing<T>(self, reduce: impl Fn(T, T) -> T + 'static) -> ReducingState<T> {
+        ReducingState::new(self.declare::<T>(StateKind::Reducing), Box::new(reduce))
+    }
+
+    /// Declares state that holds the accumulator of all values added to a key.
+    pub fn aggregating<A: AggregateFunction>(self, function: A) -> AggregatingState<A> {
+        AggregatingState::new(self.declare::<A::Acc>(StateKind::Aggregating), function)
+    }
+
+    fn declare<T>(self, kind: StateKind) -> u32 {
+        let type_name = short_type_name::<T>();
+        self.setup.declare_state(self.name, kind, self.schema_version, type_name)
+    }
+}
+
+/// The name of a type without the modules it is in, so that moving a type changes no declaration.
+pub(crate) fn short_type_name<T: ?Sized>() -> String {
+    let mut short = String::new();
+    let mut segment = 0;
+    let mut rest = std::any::type_name::<T>();
+    while let Some(character) = rest.chars().next() {
+        if let Some(after) = rest.strip_prefix("::") {
+            short.truncate(segment);
+            rest = after;
+            continue;
+        }
+        short.push(character);
+        if !character.is_alphanumeric() && character != '_' {
+            segment = short.len();
+        }
+        rest = &rest[character.len_utf8()..];
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn type_names_have_no_modules() {
+        assert_eq!(short_type_name::<(u64, Option<String>)>(), "(u64, Option<String>)");
+        assert_eq!(
+            short_type_name::<std::collections::BTreeMap<&'static str, Vec<[u8; 2]>>>(),
+            "BTreeMap<&str, Vec<[u8; 2]>>"
+        );
+    }
+}

@@ -1,0 +1,104 @@
+//! Checks effects as a host does.
+//!
+//! A breach of the contract is a bug of this SDK and panics; a line end in text is a fault of the function.
+
+use super::fault::Fault;
+use super::pack::strings;
+use super::store::split_entry;
+use crate::bindings::tidegate::function::declarations::{Declaration, Format, StateKind};
+use crate::bindings::tidegate::function::types::{
+    Effects, OutputColumn, Packed, StateChanges, TimerChanges,
+};
+
+/// How many there are of what effects point at.
+#[derive(Clone, Copy)]
+pub(super) struct Extent {
+    /// Records or timers.
+    pub(super) causes: usize,
+    pub(super) keys: usize,
+}
+
+/// Checks the effects of a call.
+///
+/// # Errors
+/// If text has a line end in it.
+///
+/// # Panics
+/// If the effects break the contract.
+pub(super) fn effects(
+    effects: Effects,
+    declaration: &Declaration,
+    extent: Extent,
+) -> Result<Effects, Fault> {
+    assert_distinct("output", effects.outputs.iter().map(|column| column.output));
+    assert_distinct("state", effects.states.iter().map(|column| column.state));
+    for column in &effects.states {
+        check_state(column, declaration.states[column.state as usize].kind, extent);
+    }
+    check_timers(&effects.timers, declaration.timers, extent);
+    for column in &effects.outputs {
+        check_output(column, declaration, extent)?;
+    }
+    Ok(effects)
+}
+
+fn check_output(
+    column: &OutputColumn,
+    declaration: &Declaration,
+    extent: Extent,
+) -> Result<(), Fault> {
+    let output = &declaration.outputs[column.output as usize];
+    check_packed(&column.values);
+    assert_eq!(column.values.ends.len(), column.origins.len());
+    check_origins(&column.origins, extent);
+    if output.format == Format::Lines {
+        for line in strings(&column.values).filter(|line| line.contains(&b'\n')) {
+            let line = String::from_utf8_lossy(line);
+            return Err(Fault::failed(format_args!(
+                "a record of output `{}` is more than one line: {line:?}",
+                output.name
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn check_state(column: &StateChanges, kind: StateKind, extent: Extent) {
+    check_packed(&column.entries);
+    let count = column.keys.len();
+    assert!(count > 0 && column.operations.len() == count && column.entries.ends.len() == count);
+    assert!(column.keys.iter().all(|key| (*key as usize) < extent.keys));
+    for (operation, entry) in column.operations.iter().zip(strings(&column.entries)) {
+        match (operation, kind) {
+            (0, _) => assert!(entry.is_empty()),
+            (1, StateKind::Map) => assert!(split_entry(entry).is_some()),
+            (1, _) | (2, StateKind::Map) => {}
+            _ => panic!("operation {operation} on state of kind {kind:?}"),
+        }
+    }
+}
+
+fn check_timers(timers: &TimerChanges, may_have_timers: bool, extent: Extent) {
+    let count = timers.timestamps.len();
+    assert!(count == 0 || may_have_timers);
+    assert!(timers.operations.len() == count && timers.origins.len() == count);
+    assert!(timers.operations.iter().all(|operation| *operation <= 3));
+    check_origins(&timers.origins, extent);
+}
+
+fn check_packed(packed: &Packed) {
+    assert!(packed.ends.is_sorted());
+    assert_eq!(packed.ends.last().copied().unwrap_or(0) as usize, packed.bytes.len());
+}
+
+fn check_origins(origins: &[u32], extent: Extent) {
+    assert!(origins.is_sorted());
+    assert!(origins.iter().all(|origin| (*origin as usize) < extent.causes));
+}
+
+fn assert_distinct(what: &str, indexes: impl Iterator<Item = u32>) {
+    let mut seen = std::collections::HashSet::new();
+    for index in indexes {
+        assert!(seen.insert(index), "two columns of {what} {index}");
+    }
+}

@@ -1,0 +1,108 @@
+//! Puts the plan together once nothing is wrong any more.
+
+use super::graph::{Edge, Graph, Node};
+use super::operators::CheckedOperator;
+use crate::job::plan::{
+    InputPlan, OperatorPlan, Plan, SinkConnector, SinkPlan, SourceConnector, SourcePlan,
+    TimestampPlan, Upstream,
+};
+use crate::job::spec::{
+    JobFile, OperatorSpec, SinkConnectorSpec, SinkSpec, SourceConnectorSpec, SourceSpec,
+};
+
+/// Why nothing is missing here.
+const CHECKED: &str = "a part that is missing is a problem, and there are none";
+
+/// The plan of a job without problems.
+///
+/// # Panics
+/// If something is missing that `check` should have reported.
+pub fn assemble(
+    file: JobFile,
+    graph: &Graph,
+    checked: Vec<Option<CheckedOperator>>,
+    warnings: Vec<String>,
+) -> Plan {
+    // Operators move from the order of the job file to the order of the flow.
+    let place = |spec: usize| graph.order.iter().position(|&index| index == spec).expect(CHECKED);
+    let upstream = |edge: &Edge| match edge.from {
+        Node::Source(index) => Upstream::Source(index),
+        Node::Operator(index) => {
+            Upstream::Operator(place(index), edge.output.expect(CHECKED).index)
+        }
+    };
+    let edge = |edge: &Option<Edge>| edge.expect(CHECKED);
+    let JobFile { folder, job, sources, operators, sinks, .. } = file;
+    let sinks = sinks.into_iter().zip(&graph.sinks);
+    let sinks = sinks.map(|(spec, from)| sink(spec, &folder, upstream(&edge(from)))).collect();
+    let sources = sources.into_iter().map(|spec| source(spec, &folder)).collect();
+
+    let parts = operators.into_iter().zip(checked).zip(&graph.inputs);
+    let mut ordered: Vec<(usize, OperatorPlan)> = parts
+        .enumerate()
+        .map(|(index, ((spec, checked), edges))| {
+            let checked = checked.expect(CHECKED);
+            let inputs = edges.iter().zip(&checked.partitions).map(|(from, partition)| {
+                let from = edge(from);
+                let format = from.output.expect(CHECKED).format;
+                InputPlan { from: upstream(&from), format, partition: partition.clone() }
+            });
+            let inputs = inputs.collect();
+            (place(index), operator(spec, checked, inputs))
+        })
+        .collect();
+    ordered.sort_by_key(|(place, _)| *place);
+
+    Plan {
+        name: job.name,
+        max_parallelism: job.max_parallelism.value,
+        dead_letters: folder.join(job.dead_letters),
+        sources,
+        operators: ordered.into_iter().map(|(_, operator)| operator).collect(),
+        sinks,
+        warnings,
+    }
+}
+
+fn source(spec: SourceSpec, folder: &std::path::Path) -> SourcePlan {
+    let connector = match spec.connector.expect(CHECKED) {
+        SourceConnectorSpec::File(path) => SourceConnector::File { path: folder.join(path.value) },
+        SourceConnectorSpec::Stdin => SourceConnector::Stdin,
+        SourceConnectorSpec::Generator(plan) => SourceConnector::Generator(plan),
+    };
+    let timestamp = spec.timestamp;
+    SourcePlan {
+        id: spec.id.value,
+        connector,
+        format: spec.format.value,
+        timestamp: timestamp.map(|spec| TimestampPlan { field: spec.field.value, unit: spec.unit }),
+        out_of_orderness_ms: spec.out_of_orderness.as_millis() as i64,
+        idle_after: spec.idle_after,
+        malformed: spec.malformed,
+        line_bytes_max: spec.line_bytes_max as usize,
+    }
+}
+
+fn operator(spec: OperatorSpec, checked: CheckedOperator, inputs: Vec<InputPlan>) -> OperatorPlan {
+    OperatorPlan {
+        id: spec.id.value,
+        component: checked.component,
+        parallelism: checked.parallelism,
+        inputs,
+        params: spec.params.into_iter().map(|(name, text)| (name, text.value)).collect(),
+        limits: spec.limits,
+        malformed: spec.malformed,
+        on_fault: spec.on_fault,
+    }
+}
+
+fn sink(spec: SinkSpec, folder: &std::path::Path, from: Upstream) -> SinkPlan {
+    let connector = match spec.connector.expect(CHECKED) {
+        SinkConnectorSpec::File { path, replace } => {
+            SinkConnector::File { path: folder.join(path.value), replace }
+        }
+        SinkConnectorSpec::Stdout => SinkConnector::Stdout,
+        SinkConnectorSpec::Discard => SinkConnector::Discard,
+    };
+    SinkPlan { id: spec.id.value, from, connector }
+}

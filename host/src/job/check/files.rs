@@ -1,0 +1,128 @@
+//! What sources read and sinks write, held against the file system and against each other.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+use super::Findings;
+use crate::job::spec::{At, JobFile, Problem, SinkConnectorSpec, SourceConnectorSpec};
+
+/// What the names of a sink's files begin with.
+const PART_PREFIX: &str = "part-";
+
+/// Checks the connectors of all sources and sinks.
+pub fn check(file: &JobFile, findings: &mut Findings) {
+    let mut stdin_reader: Option<&str> = None;
+    let mut read: HashMap<PathBuf, &str> = HashMap::new();
+    for source in &file.sources {
+        match &source.connector {
+            Some(SourceConnectorSpec::File(path)) => {
+                read.insert(normal(&file.resolve(path)), &source.id);
+                if let Err(problem) = check_source(path, &file.resolve(path)) {
+                    findings.problem(problem);
+                }
+            }
+            Some(SourceConnectorSpec::Stdin) => {
+                if let Some(other) = stdin_reader.replace(&source.id) {
+                    let what = format!("reads standard input, which `{other}` reads already");
+                    findings.problem(source.id.problem(what).hint("let both nodes read one source"));
+                }
+            }
+            Some(SourceConnectorSpec::Generator(_)) | None => {}
+        }
+    }
+    let mut written: HashMap<PathBuf, &str> = HashMap::new();
+    for sink in &file.sinks {
+        let Some(SinkConnectorSpec::File { path, replace }) = &sink.connector else { continue };
+        let resolved = file.resolve(path);
+        let place = normal(&resolved);
+        if let Some(source) = read.get(&place) {
+            let what = format!("is {}, which the source `{source}` reads", place.display());
+            findings.problem(path.problem(what).hint("give the sink a folder of its own"));
+        } else if let Some(other) = written.insert(place, &sink.id) {
+            let what = format!("is {}, where `{other}` writes", resolved.display());
+            findings.problem(path.problem(what).hint("give each sink a folder of its own"));
+        } else if let Err(problem) = check_sink(&sink.id, path, &resolved, *replace) {
+            findings.problem(problem);
+        }
+    }
+}
+
+fn check_source(at: &At<String>, path: &Path) -> Result<(), Problem> {
+    let metadata = fs::metadata(path).map_err(|cause| unreadable(at, path, cause))?;
+    if !metadata.is_dir() {
+        return File::open(path).map(drop).map_err(|cause| unreadable(at, path, cause));
+    }
+    let mut files = 0;
+    for name in names(path).map_err(|cause| unreadable(at, path, cause))? {
+        let file = path.join(&name);
+        if !name.as_encoded_bytes().starts_with(b".") && !file.is_dir() {
+            File::open(&file).map_err(|cause| unreadable(at, &file, cause))?;
+            files += 1;
+        }
+    }
+    if files == 0 {
+        let what = format!("is the folder {}, which holds no files", path.display());
+        return Err(at.problem(what).hint("put the input there, or name another path"));
+    }
+    Ok(())
+}
+
+fn check_sink(id: &str, at: &At<String>, path: &Path, replace: bool) -> Result<(), Problem> {
+    let names = match names(path) {
+        Ok(names) => names,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(_) if path.is_file() => {
+            let what = format!("is {}, which is a file", path.display());
+            return Err(at.problem(what).hint("a sink writes a folder: name another path"));
+        }
+        Err(cause) => return Err(unreadable(at, path, cause)),
+    };
+    let is_part = |name: &OsStr| name.as_encoded_bytes().starts_with(PART_PREFIX.as_bytes());
+    if replace || !names.iter().any(|name| is_part(name)) {
+        return Ok(());
+    }
+    let what = format!("is {}, which holds the output of an earlier run", path.display());
+    let hint = format!(
+        "remove that folder, choose another with `--set sink.{id}.path=…`, or write \
+         `on_existing = \"replace\"`"
+    );
+    Err(at.problem(what).hint(hint))
+}
+
+fn names(folder: &Path) -> io::Result<Vec<std::ffi::OsString>> {
+    fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.file_name())).collect()
+}
+
+fn unreadable(at: &At<String>, path: &Path, cause: io::Error) -> Problem {
+    let missing = cause.kind() == io::ErrorKind::NotFound;
+    let what = match missing {
+        true => format!("names {}, which is not there", path.display()),
+        false => format!("names {}, which cannot be read", path.display()),
+    };
+    let mut problem = at.problem(what);
+    if missing {
+        problem = problem.hint("paths start from the folder of the job file");
+    } else {
+        problem.error = problem.error.caused_by(cause);
+    }
+    problem
+}
+
+/// One spelling for one place, though it need not be there yet: absolute, without `.` and `..`.
+fn normal(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut normal = PathBuf::new();
+    for component in absolute.components() {
+        match component {
+            Component::ParentDir => {
+                normal.pop();
+            }
+            Component::CurDir => {}
+            other => normal.push(other),
+        }
+    }
+    normal
+}

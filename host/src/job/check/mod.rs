@@ -1,0 +1,113 @@
+//! From the job file as written to the plan that runs: everything that can be wrong, before anything runs.
+//!
+//! ```text
+//! JobFile --components--> loaded --graph--> resolved --operators, files--> checked --assemble--> Plan
+//! ```
+//! Each step notes its problems and goes on with what it has, so that the user sees all of them at once and
+//! none that merely follows from another.
+
+mod assemble;
+mod components;
+mod files;
+mod graph;
+mod operators;
+#[cfg(test)]
+mod tests;
+
+use super::plan::{Field, Plan};
+use super::spec::{At, JobFile, Origin, Problem, Problems};
+use crate::model::Format;
+use crate::wasm::Engine;
+
+/// Checks a job and compiles its components. Reads the file system and writes nothing.
+///
+/// # Errors
+/// Everything that is wrong, in the order of the job file.
+pub fn check(mut file: JobFile, engine: &Engine) -> Result<Plan, Problems> {
+    let mut findings = Findings {
+        problems: std::mem::take(&mut file.problems),
+        warnings: std::mem::take(&mut file.warnings),
+    };
+    check_job(&file, &mut findings);
+    let components = components::load(&file, engine, &mut findings);
+    let graph = graph::resolve(&file, &components, &mut findings);
+    let operators = operators::check(&file, &components, &graph, &mut findings);
+    files::check(&file, &mut findings);
+    operators::warn_of_timers(&file, &components, &graph, &mut findings);
+    if findings.problems.is_empty() {
+        Ok(assemble::assemble(file, &graph, operators, findings.warnings))
+    } else {
+        Err(Problems::new(file.path, findings.problems))
+    }
+}
+
+/// What a check has found so far.
+struct Findings {
+    problems: Vec<Problem>,
+    warnings: Vec<String>,
+}
+
+impl Findings {
+    fn problem(&mut self, problem: Problem) {
+        self.problems.push(problem);
+    }
+
+    fn warning(&mut self, warning: impl Into<String>) {
+        self.warnings.push(warning.into());
+    }
+}
+
+fn check_job(file: &JobFile, findings: &mut Findings) {
+    let (parallelism, max) = (&file.job.parallelism, file.job.max_parallelism.value);
+    if **parallelism > max {
+        findings.problem(too_parallel(parallelism, max));
+    }
+    if file.sources.is_empty() {
+        let problem = Problem::new(&Origin::File, "the job has no source, so there is nothing to do");
+        findings.problem(problem.hint("add a `[[source]]`"));
+    }
+    if file.sinks.is_empty() {
+        findings.warning("the job has no sink: nothing of what it computes is written");
+    }
+    for source in &file.sources {
+        if let Some(timestamp) = &source.timestamp {
+            check_field(&timestamp.field, &timestamp.field.value, source.format.value, findings);
+        }
+    }
+}
+
+/// The problem of more partitions than key groups.
+fn too_parallel(parallelism: &At<u32>, max: u32) -> Problem {
+    let what = format!("is {}, more than the {max} key groups of the job", **parallelism);
+    parallelism.problem(what).hint("lower it, or raise `job.max_parallelism`")
+}
+
+/// Notes a problem if records of a format have no such field.
+fn check_field<T>(at: &At<T>, field: &Field, format: Format, findings: &mut Findings) {
+    let (what, hint) = match (format, field) {
+        (Format::Csv | Format::Lines, Field::Index(_)) | (Format::Json, Field::Name(_)) => return,
+        (Format::Csv | Format::Lines, Field::Name(name)) => (
+            format!("names the field {name:?}, but {} records have no names", word(format)),
+            "write the position of the field, counted from 0",
+        ),
+        (Format::Json, Field::Index(index)) => (
+            format!("is the position {index}, but json records have names"),
+            "write the name of the field, in quotes",
+        ),
+        (Format::Bytes, _) => (
+            "names a field, but records of format bytes have none".into(),
+            "use another format, or let a function decode the records",
+        ),
+    };
+    findings.problem(at.problem(what).hint(hint));
+}
+
+/// The word of the job file.
+fn word(format: Format) -> &'static str {
+    match format {
+        Format::Csv => "csv",
+        Format::Json => "json",
+        Format::Lines => "lines",
+        Format::Bytes => "bytes",
+    }
+}

@@ -1,0 +1,83 @@
+//! `[[sink]]`.
+
+use super::document::Value;
+use super::section::{At, Mismatch, Section};
+use super::{read_id, values};
+
+/// A sink.
+#[derive(Debug)]
+pub struct SinkSpec {
+    /// The id; empty if it is missing, which is reported.
+    pub id: At<String>,
+    /// `node` or `operator.output`; none if that is reported.
+    pub from: Option<At<String>>,
+    /// Where records go; none if that is reported.
+    pub connector: Option<SinkConnectorSpec>,
+}
+
+/// Where a sink writes.
+#[derive(Debug)]
+pub enum SinkConnectorSpec {
+    /// Files in a folder.
+    File {
+        /// The folder.
+        path: At<String>,
+        /// Whether files of an earlier run give way. Default no: they refuse the job.
+        replace: bool,
+    },
+    /// Standard output.
+    Stdout,
+    /// Nowhere.
+    Discard,
+}
+
+#[derive(Clone, Copy)]
+enum Connector {
+    File,
+    Stdout,
+    Discard,
+    NotYet,
+}
+
+fn connector(value: &Value) -> Result<Connector, Mismatch> {
+    let words = [
+        ("file", Connector::File),
+        ("stdout", Connector::Stdout),
+        ("discard", Connector::Discard),
+        ("kafka", Connector::NotYet),
+        ("socket", Connector::NotYet),
+        ("mysql", Connector::NotYet),
+        ("s3", Connector::NotYet),
+    ];
+    values::word(value, &words)
+}
+
+/// Reads one `[[sink]]`.
+pub fn read(mut section: Section<'_, '_>) -> SinkSpec {
+    let id = read_id(&mut section, "sink");
+    let word = section.required("connector", "\"file\"", connector);
+    let from = section.required("from", "\"a-node\"", values::text);
+    let connector = word.and_then(|word| match *word {
+        Connector::File => {
+            let path = section.required("path", "\"out/\"", values::text);
+            let replace = section.or("on_existing", on_existing, false);
+            path.map(|path| SinkConnectorSpec::File { path, replace })
+        }
+        Connector::Stdout => Some(SinkConnectorSpec::Stdout),
+        Connector::Discard => Some(SinkConnectorSpec::Discard),
+        Connector::NotYet => {
+            let problem = word.problem("asks for a connector that is not in this version yet");
+            section.report(problem.hint("this version has file, stdout and discard"));
+            None
+        }
+    });
+    // Which keys belong is known only with the connector.
+    if connector.is_some() {
+        section.finish();
+    }
+    SinkSpec { id, from, connector }
+}
+
+fn on_existing(value: &Value) -> Result<bool, Mismatch> {
+    values::word(value, &[("refuse", false), ("replace", true)])
+}

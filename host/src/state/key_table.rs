@@ -1,0 +1,169 @@
+//! The keys of a partition that have state or timers, each with a small number that stands for it.
+
+use hashbrown::HashTable;
+use smallvec::SmallVec;
+
+use crate::model::KeyHash;
+
+/// Stands for a key of one partition as long as the key is in the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slot(pub u32);
+
+impl Slot {
+    /// The slot as an index into columns.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Finds keys by hash and bytes. Slots of removed keys are used again.
+#[derive(Debug, Default)]
+pub struct KeyTable {
+    slots: HashTable<u32>,
+    rows: Vec<Row>,
+    free: Vec<Slot>,
+    /// Which call `Row::local` belongs to.
+    call: u32,
+}
+
+#[derive(Debug)]
+struct Row {
+    key: SmallVec<[u8; 16]>,
+    hash: KeyHash,
+    /// States and timers that the key has. A key without any leaves the table.
+    uses: u32,
+    /// The key's index in call `call`.
+    local: u32,
+    call: u32,
+}
+
+impl KeyTable {
+    /// The slot of a key, which is entered if it is new.
+    pub fn enter(&mut self, key: &[u8], hash: KeyHash) -> Slot {
+        let rows = &self.rows;
+        let is_key = |&slot: &u32| {
+            let row = &rows[slot as usize];
+            row.hash == hash && row.key.as_slice() == key
+        };
+        if let Some(&slot) = self.slots.find(hash.spread(), is_key) {
+            return Slot(slot);
+        }
+        let row = Row { key: SmallVec::from_slice(key), hash, uses: 0, local: 0, call: 0 };
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.rows[slot.index()] = row;
+                slot
+            }
+            None => {
+                let slot = u32::try_from(self.rows.len()).expect("a partition has below 2^32 keys");
+                self.rows.push(row);
+                Slot(slot)
+            }
+        };
+        let rows = &self.rows;
+        let rehash = |&slot: &u32| rows[slot as usize].hash.spread();
+        self.slots.insert_unique(hash.spread(), slot.0, rehash);
+        slot
+    }
+
+    /// The key in a slot.
+    pub fn key(&self, slot: Slot) -> &[u8] {
+        &self.rows[slot.index()].key
+    }
+
+    /// How many slots there are, used or free: the length of a column of state.
+    pub fn slots(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// How many keys there are.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether there is no key.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Starts a call: no key is part of it yet.
+    pub fn begin_call(&mut self) {
+        // After 2^32 calls an old mark could pass for a new one, so all are wiped.
+        self.call = self.call.checked_add(1).unwrap_or_else(|| {
+            self.rows.iter_mut().for_each(|row| row.call = 0);
+            1
+        });
+    }
+
+    /// The index of a key in the current call, or none if it is not part of it.
+    pub fn local(&self, slot: Slot) -> Option<u32> {
+        let row = &self.rows[slot.index()];
+        (row.call == self.call).then_some(row.local)
+    }
+
+    /// Makes a key part of the current call.
+    pub fn set_local(&mut self, slot: Slot, local: u32) {
+        let row = &mut self.rows[slot.index()];
+        row.local = local;
+        row.call = self.call;
+    }
+
+    /// Counts a state or timer of the key.
+    pub fn retain(&mut self, slot: Slot) {
+        self.rows[slot.index()].uses += 1;
+    }
+
+    /// Counts a state or timer of the key less.
+    pub fn release(&mut self, slot: Slot) {
+        self.rows[slot.index()].uses -= 1;
+    }
+
+    /// Removes the key if it has no state and no timer.
+    pub fn sweep(&mut self, slot: Slot) {
+        let row = &self.rows[slot.index()];
+        if row.uses > 0 {
+            return;
+        }
+        if let Ok(entry) = self.slots.find_entry(row.hash.spread(), |&other| other == slot.0) {
+            entry.remove();
+            self.free.push(slot);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn enter(table: &mut KeyTable, key: &str) -> Slot {
+        table.enter(key.as_bytes(), KeyHash::of(key.as_bytes()))
+    }
+
+    #[test]
+    fn keys_without_uses_make_room() {
+        let mut table = KeyTable::default();
+        let (a, b) = (enter(&mut table, "a"), enter(&mut table, "b"));
+        table.retain(a);
+        table.sweep(a);
+        table.sweep(b);
+        table.sweep(b);
+        assert_eq!(table.len(), 1);
+        assert_eq!(enter(&mut table, "a"), a);
+        let c = enter(&mut table, "a key that does not fit inline");
+        assert_eq!((c, table.slots()), (b, 2));
+        assert_eq!(table.key(c), b"a key that does not fit inline");
+        assert_ne!(enter(&mut table, "b"), c);
+    }
+
+    #[test]
+    fn a_key_belongs_to_one_call_only() {
+        let mut table = KeyTable::default();
+        let a = enter(&mut table, "a");
+        table.begin_call();
+        assert_eq!(table.local(a), None);
+        table.set_local(a, 7);
+        assert_eq!(table.local(a), Some(7));
+        table.begin_call();
+        assert_eq!(table.local(a), None);
+    }
+}

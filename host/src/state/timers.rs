@@ -1,0 +1,172 @@
+//! The pending timers of a partition in one time domain.
+//!
+//! Two structures: a set that holds the truth (which key has a timer at which time), and a calendar that holds
+//! hints in order of time. Deleting a timer leaves its hint behind; a hint without its timer is passed over.
+//! The calendar's pages are a second long: a push appends to a page, and a page is sorted when its time comes.
+
+use std::collections::BTreeMap;
+
+use hashbrown::HashTable;
+
+use super::Slot;
+
+/// A page of the calendar spans `1 << PAGE_SHIFT` milliseconds.
+const PAGE_SHIFT: u32 = 10;
+
+/// A timer: when, and whose.
+type Timer = (i64, Slot);
+
+/// Timers by key and time, at most one for each pair.
+#[derive(Debug, Default)]
+pub struct Timers {
+    set: HashTable<Timer>,
+    pages: BTreeMap<i64, Page>,
+    /// By slot, how many timers the key has.
+    counts: Vec<u32>,
+}
+
+#[derive(Debug, Default)]
+struct Page {
+    hints: Vec<Timer>,
+    /// Whether the hints are in descending order, so that the earliest is the last.
+    sorted: bool,
+}
+
+impl Page {
+    fn sort(&mut self) {
+        if !self.sorted {
+            self.hints.sort_unstable_by(|a, b| b.cmp(a));
+            // A timer that was deleted and registered again has two hints.
+            self.hints.dedup();
+            self.sorted = true;
+        }
+    }
+}
+
+impl Timers {
+    /// Registers a timer. Returns whether it is new.
+    pub fn register(&mut self, slot: Slot, timestamp: i64) -> bool {
+        let timer = (timestamp, slot);
+        let entry = self.set.entry(hash(timer), |other| *other == timer, |other| hash(*other));
+        let hashbrown::hash_table::Entry::Vacant(vacant) = entry else {
+            return false;
+        };
+        vacant.insert(timer);
+        if self.counts.len() <= slot.index() {
+            self.counts.resize(slot.index() + 1, 0);
+        }
+        self.counts[slot.index()] += 1;
+        let page = self.pages.entry(timestamp >> PAGE_SHIFT).or_default();
+        page.sorted = false;
+        page.hints.push(timer);
+        true
+    }
+
+    /// Deletes a timer. Returns whether it was there.
+    pub fn delete(&mut self, slot: Slot, timestamp: i64) -> bool {
+        let timer = (timestamp, slot);
+        match self.set.find_entry(hash(timer), |other| *other == timer) {
+            Ok(entry) => {
+                entry.remove();
+                self.counts[slot.index()] -= 1;
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// How many timers there are.
+    pub fn len(&self) -> usize {
+        self.set.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.set.is_empty()
+    }
+
+    /// How many timers a key has.
+    pub fn count(&self, slot: Slot) -> usize {
+        self.counts.get(slot.index()).map_or(0, |&count| count as usize)
+    }
+
+    /// Whether a key has a timer at that time.
+    pub fn contains(&self, slot: Slot, timestamp: i64) -> bool {
+        self.set.find(hash((timestamp, slot)), |other| *other == (timestamp, slot)).is_some()
+    }
+
+    /// The earliest timer, by time and then by slot. It stays.
+    pub fn first(&mut self) -> Option<Timer> {
+        loop {
+            let mut entry = self.pages.first_entry()?;
+            let page = entry.get_mut();
+            page.sort();
+            while let Some(&hint) = page.hints.last() {
+                if self.set.find(hash(hint), |other| *other == hint).is_some() {
+                    return Some(hint);
+                }
+                page.hints.pop();
+            }
+            entry.remove();
+        }
+    }
+
+    /// Calls `visit` with each timer due at `time`, in no certain order across pages' ends. They stay.
+    pub fn for_each_due(&mut self, time: i64, mut visit: impl FnMut(i64, Slot)) {
+        for (_, page) in self.pages.range_mut(..=time >> PAGE_SHIFT) {
+            page.sort();
+            let due = page.hints.iter().rev().take_while(|(timestamp, _)| *timestamp <= time);
+            for &hint in due {
+                if self.set.find(hash(hint), |other| *other == hint).is_some() {
+                    visit(hint.0, hint.1);
+                }
+            }
+        }
+    }
+}
+
+fn hash((timestamp, slot): Timer) -> u64 {
+    let mixed = (timestamp as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(slot.0);
+    (mixed ^ (mixed >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn fires_in_order_and_once(
+            changes in prop::collection::vec((0_u8..8, 0_u32..5, -3_000_i64..3_000), 0..300)
+        ) {
+            let (mut timers, mut model) = (Timers::default(), BTreeSet::new());
+            for (choice, slot, timestamp) in changes {
+                let timer = (timestamp, Slot(slot));
+                match choice {
+                    0 | 1 => prop_assert_eq!(timers.delete(timer.1, timestamp), model.remove(&timer)),
+                    2 => {
+                        prop_assert_eq!(timers.first(), model.first().copied());
+                        if let Some(first) = model.pop_first() {
+                            prop_assert!(timers.delete(first.1, first.0));
+                        }
+                    }
+                    3 => {
+                        let mut due = BTreeSet::new();
+                        timers.for_each_due(timestamp, |at, slot| { due.insert((at, slot)); });
+                        let expected = model.range(..=(timestamp, Slot(u32::MAX))).copied();
+                        prop_assert_eq!(due, expected.collect::<BTreeSet<_>>());
+                    }
+                    _ => prop_assert_eq!(timers.register(timer.1, timestamp), model.insert(timer)),
+                }
+                prop_assert_eq!(timers.len(), model.len());
+                let count = model.iter().filter(|other| other.1 == timer.1).count();
+                prop_assert_eq!(timers.count(timer.1), count);
+                prop_assert_eq!(timers.contains(timer.1, timestamp), model.contains(&timer));
+            }
+        }
+    }
+}

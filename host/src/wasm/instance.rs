@@ -1,0 +1,381 @@
+//! One instance of a component: the only door through which untrusted code is entered.
+//!
+//! Every call is bounded in time (the engine's epoch) and memory (the store's limiter), and everything it
+//! returns is checked by `effects`. After a trap an instance is dead; its owner opens another.
+
+use std::fmt;
+use std::sync::Arc;
+
+use wasmtime::{ResourceLimiter, Store, Trap, WasmBacktrace};
+
+use super::bindings::{self, Operator, OperatorPre, types};
+use super::effects::{self, Effects};
+use super::engine::TICK;
+use super::{Component, Engine, bindings::declarations};
+use crate::model::{Fault, FaultReason, Limits, Packed, TimeDomain};
+
+/// The severity of a guest's log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogLevel {
+    /// For the author.
+    Debug,
+    /// For the curious.
+    Info,
+    /// Something is odd.
+    Warn,
+    /// Something is wrong.
+    Error,
+}
+
+/// Where guests' log lines go.
+#[derive(Clone)]
+pub struct LogSink(Arc<dyn Fn(LogLevel, &str) + Send + Sync>);
+
+impl LogSink {
+    /// Calls `write` with every line.
+    pub fn new(write: impl Fn(LogLevel, &str) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(write))
+    }
+
+    /// Drops every line.
+    pub fn none() -> Self {
+        Self::new(|_, _| {})
+    }
+}
+
+/// What an instance is told about its place in the job.
+#[derive(Debug, Clone)]
+pub struct OpenContext {
+    /// The operator's id.
+    pub operator: String,
+    /// Index of the partition.
+    pub partition: u32,
+    /// How many partitions there are.
+    pub parallelism: u32,
+    /// Parameters as text.
+    pub params: Vec<(String, String)>,
+}
+
+/// One declared state for the keys of a call, as the contract's `state-column`.
+#[derive(Debug, Clone, Default)]
+pub struct StateColumn {
+    /// For each key, 1 if it has the state, else 0.
+    pub forms: Vec<u8>,
+    /// For each key, the state, or nothing.
+    pub values: Packed,
+}
+
+/// What a call is about.
+#[derive(Debug)]
+pub enum CallInput<'a> {
+    /// Records to process.
+    Records {
+        /// Index of the declared input.
+        input: u32,
+        /// The bytes of the records, and where each ends in them.
+        values: (&'a [u8], &'a [u32]),
+        /// Event times, `TIME_NONE` where there is none.
+        timestamps: &'a [i64],
+        /// The watermark before each record.
+        watermarks: &'a [i64],
+        /// For each record, the index of its key; empty without keys.
+        key_of: &'a [u32],
+    },
+    /// Timers to fire, one for each key.
+    Timers {
+        /// All of one domain.
+        domain: TimeDomain,
+        /// Ascending.
+        timestamps: &'a [i64],
+        /// What made them due.
+        watermark: i64,
+    },
+}
+
+/// Everything that a call gets.
+#[derive(Debug)]
+pub struct Call<'a> {
+    /// Records or timers.
+    pub input: CallInput<'a>,
+    /// The distinct keys.
+    pub keys: &'a Packed,
+    /// One column for each declared state.
+    pub states: &'a [StateColumn],
+    /// The host's clock, in milliseconds.
+    pub processing_time: i64,
+}
+
+/// A component that has been opened and can be called.
+pub struct Instance {
+    store: Store<GuestState>,
+    guest: Operator,
+    component: Component,
+    limits: Limits,
+}
+
+impl fmt::Debug for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Instance of {:?}", self.component)
+    }
+}
+
+impl Instance {
+    /// Instantiates a component and opens it.
+    ///
+    /// # Errors
+    /// A fault if the function refuses its parameters, or faults.
+    pub fn open(
+        component: &Component,
+        context: &OpenContext,
+        limits: &Limits,
+        log: LogSink,
+    ) -> Result<Self, Fault> {
+        let (mut store, guest) = instantiate(component.engine(), component.pre(), limits, log)?;
+        let parameters: Vec<(&str, &str)> =
+            context.params.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let context = bindings::OpenContext {
+            operator: &context.operator,
+            partition: context.partition,
+            parallelism: context.parallelism,
+            parameters: &parameters,
+        };
+        let answer = guest.tidegate_function_function().call_open(&mut store, context);
+        finish(&mut store, limits, answer)?.map_err(|fault| convert_fault(fault, 0))?;
+        Ok(Self { store, guest, component: component.clone(), limits: limits.clone() })
+    }
+
+    /// Asks a fresh instance what it is.
+    pub(super) fn describe(
+        engine: &Engine,
+        pre: &OperatorPre<GuestState>,
+        limits: &Limits,
+        log: LogSink,
+    ) -> Result<declarations::Declaration, Fault> {
+        let (mut store, guest) = instantiate(engine, pre, limits, log)?;
+        let answer = guest.tidegate_function_function().call_describe(&mut store);
+        finish(&mut store, limits, answer)
+    }
+
+    /// Makes one call and checks its effects. After a fault that does not leave the instance usable, it must
+    /// be dropped.
+    ///
+    /// # Errors
+    /// A fault; then nothing that the call did counts.
+    pub fn call(&mut self, call: &Call<'_>) -> Result<Effects, Fault> {
+        prepare(&mut self.store, &self.limits);
+        let states: Vec<types::StateColumn<'_>> =
+            call.states.iter().enumerate().map(column).collect();
+        let function = self.guest.tidegate_function_function();
+        let (causes, answer) = match call.input {
+            CallInput::Records { input, values, timestamps, watermarks, key_of } => {
+                let batch = types::Batch {
+                    input,
+                    values: types::PackedParam { bytes: values.0, ends: values.1 },
+                    timestamps,
+                    watermarks,
+                    keys: packed(call.keys),
+                    key_of,
+                    states: &states,
+                    processing_time: call.processing_time,
+                };
+                (values.1.len(), function.call_process(&mut self.store, batch))
+            }
+            CallInput::Timers { domain, timestamps, watermark } => {
+                let timers = types::TimerBatch {
+                    domain: u8::from(domain == TimeDomain::Processing),
+                    timestamps,
+                    keys: packed(call.keys),
+                    states: &states,
+                    watermark,
+                    processing_time: call.processing_time,
+                };
+                (timestamps.len(), function.call_fire(&mut self.store, timers))
+            }
+        };
+        let answer = finish(&mut self.store, &self.limits, answer)?;
+        let raw = answer.map_err(|fault| convert_fault(fault, causes))?;
+        let declaration = self.component.declaration();
+        effects::check(raw, declaration, causes, call.keys.len(), &self.limits)
+    }
+
+    /// Asks for the key of each record.
+    ///
+    /// # Errors
+    /// A fault, also if the answer has not one key a record.
+    pub fn extract_keys(&mut self, input: u32, values: &Packed) -> Result<Packed, Fault> {
+        prepare(&mut self.store, &self.limits);
+        let function = self.guest.tidegate_function_function();
+        let answer = function.call_extract_keys(&mut self.store, input, packed(values));
+        let answer = finish(&mut self.store, &self.limits, answer)?;
+        let raw = answer.map_err(|fault| convert_fault(fault, values.len()))?;
+        effects::check_keys(raw, values.len())
+    }
+
+    /// Tells the guest that its partition ends in good order.
+    ///
+    /// # Errors
+    /// A fault.
+    pub fn close(mut self) -> Result<(), Fault> {
+        prepare(&mut self.store, &self.limits);
+        let answer = self.guest.tidegate_function_function().call_close(&mut self.store);
+        finish(&mut self.store, &self.limits, answer)
+    }
+}
+
+fn column((state, column): (usize, &StateColumn)) -> types::StateColumn<'_> {
+    types::StateColumn {
+        state: u32::try_from(state).expect("a function declares few states"),
+        forms: &column.forms,
+        values: packed(&column.values),
+    }
+}
+
+fn packed(packed: &Packed) -> types::PackedParam<'_> {
+    types::PackedParam { bytes: &packed.bytes, ends: &packed.ends }
+}
+
+/// What the store of an instance holds for the host.
+pub struct GuestState {
+    memory_bytes_max: usize,
+    /// The size that was denied, if growth was denied since the last call began.
+    memory_denied: Option<usize>,
+    /// The last error that the guest logged since the last call began: its panic message, if it panicked.
+    last_error: Option<String>,
+    log: LogSink,
+}
+
+impl ResourceLimiter for GuestState {
+    fn memory_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let granted = desired <= self.memory_bytes_max;
+        if !granted {
+            self.memory_denied = Some(desired);
+        }
+        Ok(granted)
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        // A table holds functions; no function of ours needs more than a compiler makes.
+        Ok(desired <= 1 << 20)
+    }
+}
+
+impl bindings::host::Host for GuestState {
+    fn log(&mut self, level: bindings::host::Level, message: String) {
+        let level = match level {
+            bindings::host::Level::Debug => LogLevel::Debug,
+            bindings::host::Level::Info => LogLevel::Info,
+            bindings::host::Level::Warn => LogLevel::Warn,
+            bindings::host::Level::Error => LogLevel::Error,
+        };
+        (self.log.0)(level, &message);
+        if level == LogLevel::Error {
+            self.last_error = Some(message);
+        }
+    }
+}
+
+fn instantiate(
+    engine: &Engine,
+    pre: &OperatorPre<GuestState>,
+    limits: &Limits,
+    log: LogSink,
+) -> Result<(Store<GuestState>, Operator), Fault> {
+    let state = GuestState {
+        memory_bytes_max: limits.memory_bytes,
+        memory_denied: None,
+        last_error: None,
+        log,
+    };
+    let mut store = Store::new(engine.wasmtime(), state);
+    store.limiter(|state| state);
+    prepare(&mut store, limits);
+    let guest = pre.instantiate(&mut store);
+    let guest = finish(&mut store, limits, guest)?;
+    Ok((store, guest))
+}
+
+/// Starts the clock of a call.
+fn prepare(store: &mut Store<GuestState>, limits: &Limits) {
+    // One tick more, since the first may come at once.
+    let ticks = limits.call_time.as_millis().div_ceil(TICK.as_millis()) + 1;
+    store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX));
+    let state = store.data_mut();
+    state.memory_denied = None;
+    state.last_error = None;
+}
+
+/// Turns wasmtime's answer to a call into a value or a fault.
+fn finish<T>(
+    store: &mut Store<GuestState>,
+    limits: &Limits,
+    answer: wasmtime::Result<T>,
+) -> Result<T, Fault> {
+    let error = match answer {
+        Ok(value) => return Ok(value),
+        Err(error) => error,
+    };
+    let state = store.data_mut();
+    let (reason, message) = match (error.downcast_ref::<Trap>(), state.memory_denied) {
+        (Some(Trap::Interrupt), _) => {
+            let time = limits.call_time;
+            (
+                FaultReason::CallTime,
+                format!("the call took longer than its limit call_time of {time:?}"),
+            )
+        }
+        (_, Some(denied)) => {
+            let limit = limits.memory_bytes;
+            let message = format!(
+                "the function wanted {denied} bytes of memory; its limit memory is {limit}"
+            );
+            (FaultReason::Memory, message)
+        }
+        (Some(trap), None) => {
+            let message = match state.last_error.take() {
+                Some(panic) => format!("the function trapped: {panic}"),
+                None => format!("the function trapped: {trap}"),
+            };
+            (FaultReason::Trap, message)
+        }
+        // An answer that the component model itself refuses: a string that is no UTF-8, a bad variant, …
+        (None, None) => (FaultReason::BadEffects, format!("malformed effects: {error:#}")),
+    };
+    let mut fault = Fault::new(reason, message);
+    fault.backtrace = error.downcast_ref::<WasmBacktrace>().map(frames).unwrap_or_default();
+    Err(fault)
+}
+
+/// The frames of a trap that say something: innermost first, without those of the language's panic machinery.
+fn frames(backtrace: &WasmBacktrace) -> Vec<String> {
+    let name = |frame: &wasmtime::FrameInfo| {
+        let function = frame.func_name().map_or_else(
+            || format!("function {}", frame.func_index()),
+            |name| rustc_demangle::demangle(name).to_string(),
+        );
+        match frame.symbols().first().and_then(|symbol| Some((symbol.file()?, symbol.line()?))) {
+            Some((file, line)) => format!("{function} ({file}:{line})"),
+            None => function,
+        }
+    };
+    backtrace.frames().iter().map(name).collect()
+}
+
+fn convert_fault(fault: types::Fault, causes: usize) -> Fault {
+    let reason = match fault.kind {
+        types::FaultKind::Malformed => FaultReason::Malformed,
+        types::FaultKind::Failed => FaultReason::Failed,
+    };
+    // An index out of range is a guest's mistake in telling; the fault itself stands.
+    let at = fault.at.map(|at| at as usize).filter(|&at| at < causes);
+    Fault { reason, at, message: fault.message, backtrace: Vec::new() }
+}
