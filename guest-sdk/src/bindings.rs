@@ -1,6 +1,7 @@
 //! The contract in `wit/function.wit` as Rust types, generated at compile time.
 //!
-//! Authors of functions never need it: [`export!`](crate::export) and the runtime are its only callers.
+//! Authors of functions never need it: [`export!`](crate::export) and the runtime are its only
+//! callers.
 #![allow(missing_docs, clippy::all)]
 
 wit_bindgen::generate!({

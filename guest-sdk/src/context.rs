@@ -1,11 +1,10 @@
 //! What a function sees beside a record: its key, the time, and where output, state and timers go.
 //!
-//! There is one [`Context`] with a type parameter for what it can do, so that a function which has no key
-//! has no methods that need one. Functions name it by the aliases below.
+//! There is one [`Context`] with a type parameter for what it can do, so that a function which has
+//! no key has no methods that need one. Functions name it by the aliases below.
 
 use std::convert::Infallible;
-use std::fmt::Arguments;
-use std::io::Write as _;
+use std::fmt::{self, Arguments, Write as _};
 use std::marker::PhantomData;
 
 use serde::Serialize;
@@ -21,8 +20,8 @@ pub type ProcessContext<'a, Out> = Context<'a, Out, Unkeyed>;
 /// The context of a [`RichFlatMapFunction`](crate::RichFlatMapFunction): key and state.
 pub type FlatMapContext<'a, Out> = Context<'a, Out, Keyed>;
 
-/// The context of a [`RichMapFunction`](crate::RichMapFunction): key and state. It collects nothing, since
-/// what the function returns is the output.
+/// The context of a [`RichMapFunction`](crate::RichMapFunction): key and state. It collects
+/// nothing, since what the function returns is the output.
 pub type MapContext<'a> = Context<'a, Infallible, Keyed>;
 
 /// The context of a [`KeyedProcessFunction`](crate::KeyedProcessFunction): key, state and timers.
@@ -96,8 +95,8 @@ impl<'a, Out, Can> Context<'a, Out, Can> {
         Self { call, _types: PhantomData }
     }
 
-    /// Sends a record to the main output. It gets the event time of the record or event-time timer at hand;
-    /// what a processing-time timer sends has none.
+    /// Sends a record to the main output. It gets the event time of the record or event-time timer
+    /// at hand; what a processing-time timer sends has none.
     ///
     /// If it cannot be encoded the record at hand fails once the function returns.
     #[inline]
@@ -115,7 +114,7 @@ impl<'a, Out, Can> Context<'a, Out, Can> {
     where
         Out: Text,
     {
-        self.call.emit(0, |out| Ok(out.write_fmt(text)?));
+        self.call.emit(0, |out| Ok(Utf8(out).write_fmt(text)?));
     }
 
     /// Sends a record to a side output, with the event time as [`collect`](Self::collect) gives it.
@@ -135,8 +134,8 @@ impl<'a, Out, Can> Context<'a, Out, Can> {
         self.call.position.timestamp.ok_or_else(no_timestamp)
     }
 
-    /// The watermark in milliseconds that was in force when the record arrived, or that made the timer due.
-    /// `i64::MIN` says that there is none yet, `i64::MAX` that the input has ended.
+    /// The watermark in milliseconds that was in force when the record arrived, or that made the
+    /// timer due. `i64::MIN` says that there is none yet, `i64::MAX` that the input has ended.
     #[inline]
     pub fn current_watermark(&self) -> i64 {
         self.call.position.watermark
@@ -160,9 +159,22 @@ impl<'a, Out, Can> Context<'a, Out, Can> {
     }
 }
 
+/// Formats into bytes. `std::io::Write` would do the same by way of its errors, which takes longer.
+struct Utf8<'o>(&'o mut Vec<u8>);
+
+impl fmt::Write for Utf8<'_> {
+    #[inline]
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+}
+
 #[cold]
 fn no_timestamp() -> Error {
-    Error::msg("the record has no event time: its source assigns none; set its `timestamp` in the job file")
+    Error::msg(
+        "the record has no event time: its source assigns none; set `timestamp` in the job file",
+    )
 }
 
 impl<'a, Out, Can: HasKey> Context<'a, Out, Can> {
@@ -205,8 +217,8 @@ impl<'a, Out, Can: HasKey> Context<'a, Out, Can> {
     }
 }
 
-/// The cells of a state, and which of them is the key's. A handle's index always names a state of its own
-/// kind, since only `Setup` makes handles.
+/// The cells of a state, and which of them is the key's. A handle's index always names a state of
+/// its own kind, since only `Setup` makes handles.
 macro_rules! cells {
     ($($get:ident $get_mut:ident $variant:ident $type:ty),*) => {
         impl<Out, Can: HasKey> Context<'_, Out, Can> {$(
@@ -234,8 +246,8 @@ cells! {
     map_cells map_cells_mut Map MapCells
 }
 
-/// Timers belong to the key at hand. A key has at most one timer for a clock and time: registering it again
-/// changes nothing, and deleting one that is not there changes nothing.
+/// Timers belong to the key at hand. A key has at most one timer for a clock and time: registering
+/// it again changes nothing, and deleting one that is not there changes nothing.
 impl<Out> Context<'_, Out, Timed> {
     /// Registers a timer that fires when the watermark reaches `timestamp`, in milliseconds.
     #[inline]

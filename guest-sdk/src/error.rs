@@ -11,8 +11,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What went wrong, as text, with the chain of its causes.
 ///
-/// As in `anyhow`, `Error` does not implement [`std::error::Error`] itself, so that every type that does
-/// converts into it with `?`.
+/// As in `anyhow`, `Error` does not implement [`std::error::Error`] itself, so that every type that
+/// does converts into it with `?`.
 ///
 /// ```
 /// use tidegate_sdk::prelude::*;

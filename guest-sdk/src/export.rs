@@ -2,8 +2,8 @@
 
 /// Makes the crate a component that runs the given function.
 ///
-/// Stands once in a crate, which has `crate-type = ["cdylib", "rlib"]`. On targets other than wasm it only
-/// checks the type, so that `cargo test` works.
+/// Stands once in a crate, which has `crate-type = ["cdylib", "rlib"]`. On targets other than wasm
+/// it only checks the type, so that `cargo test` works.
 ///
 /// ```
 /// use tidegate_sdk::prelude::*;
@@ -17,7 +17,11 @@
 ///     fn open(_setup: &mut Setup) -> Result<Self> {
 ///         Ok(Shout)
 ///     }
-///     fn process_element(&mut self, line: &str, ctx: &mut ProcessContext<'_, String>) -> Result<()> {
+///     fn process_element(
+///         &mut self,
+///         line: &str,
+///         ctx: &mut ProcessContext<'_, String>,
+///     ) -> Result<()> {
 ///         ctx.collect(line.to_uppercase());
 ///         Ok(())
 ///     }
@@ -62,7 +66,9 @@ macro_rules! __export {
                     $crate::runtime::hook_panics();
                     $crate::runtime::describe::<$adaptor>()
                 }
-                fn open(context: contract::OpenContext) -> ::core::result::Result<(), contract::Fault> {
+                fn open(
+                    context: contract::OpenContext,
+                ) -> ::core::result::Result<(), contract::Fault> {
                     $crate::runtime::hook_panics();
                     $crate::runtime::open::<$adaptor>(context)
                 }
@@ -87,7 +93,7 @@ macro_rules! __export {
                 }
             }
 
-            $crate::bindings::export_operator!(Component with_types_in $crate::bindings);
+    $crate::bindings::export_operator!(Component with_types_in $crate::bindings);
         };
     };
 }

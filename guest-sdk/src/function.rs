@@ -1,8 +1,8 @@
 //! The kinds of functions, by Flink's names.
 //!
-//! A function is made by `open` and lives as long as the partition, or until a call fails. What it keeps in
-//! its fields are parameters and handles: results must depend on state alone, since the host may at any
-//! time go on with a fresh instance.
+//! A function is made by `open` and lives as long as the partition, or until a call fails. What it
+//! keeps in its fields are parameters and handles: results must depend on state alone, since the
+//! host may at any time go on with a fresh instance.
 
 use crate::codec::{Decode, Encode};
 use crate::context::{FlatMapContext, KeyedContext, MapContext, ProcessContext, Timer};
@@ -27,7 +27,8 @@ pub trait KeyedProcessFunction: Sized + 'static {
     /// Processes a record.
     ///
     /// # Errors
-    /// An error makes the job's `on_fault` policy decide; nothing of the batch's effects is applied.
+    /// An error makes the job's `on_fault` policy decide; nothing of the batch's effects is
+    /// applied.
     fn process_element(
         &mut self,
         value: Self::In<'_>,
@@ -65,7 +66,8 @@ pub trait ProcessFunction: Sized + 'static {
     /// Processes a record.
     ///
     /// # Errors
-    /// An error makes the job's `on_fault` policy decide; nothing of the batch's effects is applied.
+    /// An error makes the job's `on_fault` policy decide; nothing of the batch's effects is
+    /// applied.
     fn process_element(
         &mut self,
         value: Self::In<'_>,
@@ -76,7 +78,8 @@ pub trait ProcessFunction: Sized + 'static {
     fn close(&mut self) {}
 }
 
-/// A function on records with keys that makes any number of records of one, with state for each key.
+/// A function on records with keys that makes any number of records of one, with state for each
+/// key.
 ///
 /// Exported with `tidegate_sdk::export!(rich_flat_map: MyFunction)`.
 pub trait RichFlatMapFunction: Sized + 'static {
@@ -94,7 +97,8 @@ pub trait RichFlatMapFunction: Sized + 'static {
     /// Processes a record.
     ///
     /// # Errors
-    /// An error makes the job's `on_fault` policy decide; nothing of the batch's effects is applied.
+    /// An error makes the job's `on_fault` policy decide; nothing of the batch's effects is
+    /// applied.
     fn flat_map(
         &mut self,
         value: Self::In<'_>,
@@ -123,7 +127,8 @@ pub trait RichMapFunction: Sized + 'static {
     /// Makes the record that goes to the main output.
     ///
     /// # Errors
-    /// An error makes the job's `on_fault` policy decide; nothing of the batch's effects is applied.
+    /// An error makes the job's `on_fault` policy decide; nothing of the batch's effects is
+    /// applied.
     fn map(&mut self, value: Self::In<'_>, ctx: &mut MapContext<'_>) -> Result<Self::Out>;
 
     /// The partition ends in good order. Not called after a fault.

@@ -62,7 +62,8 @@ macro_rules! integer {
     ($($type:ty),*) => {$(
         impl Param for $type {
             const TYPE_NAME: &'static str = "integer";
-            const FORMS: &'static str = concat!("a whole number that fits `", stringify!($type), "`");
+            const FORMS: &'static str =
+                concat!("a whole number that fits `", stringify!($type), "`");
 
             fn parse(text: &str) -> Option<Self> {
                 text.parse().ok()
@@ -136,11 +137,14 @@ mod tests {
     fn a_bad_parameter_is_named_with_its_value_and_the_forms() {
         assert_eq!(
             parse::<Duration>("period", "10 sec").unwrap_err().to_string(),
-            "parameter `period` (duration): cannot read \"10 sec\"; write a whole number and a unit, \
-             such as \"500ms\", \"10s\", \"5m\", \"1h\" or \"2d\""
+            "parameter `period` (duration): cannot read \"10 sec\"; write a whole number and a \
+             unit, such as \"500ms\", \"10s\", \"5m\", \"1h\" or \"2d\""
         );
         let error = parse::<u8>("n", "300").unwrap_err().to_string();
-        assert!(error.ends_with("cannot read \"300\"; write a whole number that fits `u8`"), "{error}");
+        assert!(
+            error.ends_with("cannot read \"300\"; write a whole number that fits `u8`"),
+            "{error}"
+        );
         assert!(parse::<f64>("x", "0.5").is_ok() && parse::<bool>("x", "yes").is_err());
     }
 }

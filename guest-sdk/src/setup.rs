@@ -1,9 +1,11 @@
-//! What a function sees in `open`: its parameters, and the place where it declares states and outputs.
+//! What a function sees in `open`: its parameters, and the place where it declares states and
+//! outputs.
 //!
-//! `open` runs in two situations. To *describe* the function the SDK runs it with every parameter at its
-//! default and records what it asks for; to *open* an instance it runs it again with the job's parameters.
-//! A handle is the index of its declaration, so both runs must declare the same things in the same order;
-//! the runtime compares them and refuses to open an instance that does not.
+//! `open` runs in two situations. To *describe* the function the SDK runs it with every parameter
+//! at its default and records what it asks for; to *open* an instance it runs it again with the
+//! job's parameters. A handle is the index of its declaration, so both runs must declare the same
+//! things in the same order; the runtime compares them and refuses to open an instance that does
+//! not.
 
 use crate::bindings::exports::tidegate::function::function::OpenContext;
 use crate::bindings::tidegate::function::declarations::{
@@ -13,7 +15,10 @@ use crate::codec::Encode;
 use crate::context::SideOutput;
 use crate::error::{Error, Result};
 use crate::param::{self, Param};
-use crate::state::StateBuilder;
+use crate::state::{
+    AggregateFunction, AggregatingState, ListState, MapState, ReducingState, StateBuilder,
+    StateValue, ValueState,
+};
 
 /// The name of the main output in job files.
 const MAIN_OUTPUT: &str = "main";
@@ -27,7 +32,8 @@ pub struct Setup {
     pub(crate) parameters: Vec<ParameterDeclaration>,
     pub(crate) outputs: Vec<OutputDeclaration>,
     pub(crate) states: Vec<StateDeclaration>,
-    /// The first thing that is wrong with the declaration. Kept, since handles are made without `?`.
+    /// The first thing that is wrong with the declaration. Kept, since handles are made without
+    /// `?`.
     problem: Option<Error>,
 }
 
@@ -73,35 +79,35 @@ impl Setup {
     }
 
     /// State that holds one value a key.
-    pub fn value_state<T>(&mut self, name: &str) -> crate::state::ValueState<T> {
+    pub fn value_state<T: StateValue>(&mut self, name: &str) -> ValueState<T> {
         self.state(name).value()
     }
 
     /// State that holds a list a key.
-    pub fn list_state<T>(&mut self, name: &str) -> crate::state::ListState<T> {
+    pub fn list_state<T: StateValue>(&mut self, name: &str) -> ListState<T> {
         self.state(name).list()
     }
 
     /// State that holds a map a key.
-    pub fn map_state<K, V>(&mut self, name: &str) -> crate::state::MapState<K, V> {
+    pub fn map_state<K: StateValue, V: StateValue>(&mut self, name: &str) -> MapState<K, V> {
         self.state(name).map()
     }
 
     /// State that holds all values added to a key, reduced to one by `reduce`.
-    pub fn reducing_state<T>(
+    pub fn reducing_state<T: StateValue>(
         &mut self,
         name: &str,
         reduce: impl Fn(T, T) -> T + 'static,
-    ) -> crate::state::ReducingState<T> {
+    ) -> ReducingState<T> {
         self.state(name).reducing(reduce)
     }
 
     /// State that holds the accumulator of all values added to a key.
-    pub fn aggregating_state<A: crate::state::AggregateFunction>(
+    pub fn aggregating_state<A: AggregateFunction>(
         &mut self,
         name: &str,
         function: A,
-    ) -> crate::state::AggregatingState<A> {
+    ) -> AggregatingState<A> {
         self.state(name).aggregating(function)
     }
 
@@ -135,8 +141,8 @@ impl Setup {
         self.place.as_ref().map_or(1, |place| place.parallelism)
     }
 
-    /// Whether the function is only being described: every parameter has its default, and the instance
-    /// processes nothing. Checks that defaults cannot pass are to be skipped then.
+    /// Whether the function is only being described: every parameter has its default, and the
+    /// instance processes nothing. Checks that defaults cannot pass are to be skipped then.
     pub fn is_describing(&self) -> bool {
         self.place.is_none()
     }

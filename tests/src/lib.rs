@@ -1,1 +1,19 @@
+//! What the suite stands on: the real binary, components, folders, job files, and oracles to compare
+//! with. Used by `tests/suite` only.
+//!
+//! ```text
+//! random, data --> input --> job --> binary --> lines -- compared with --> oracle
+//! ```
 
+pub mod binary;
+pub mod data;
+pub mod folder;
+pub mod job;
+pub mod lines;
+pub mod oracle;
+pub mod random;
+
+pub use binary::{Ended, Tidegate};
+pub use folder::Folder;
+pub use job::Job;
+pub use lines::Sink;

@@ -1,7 +1,7 @@
 //! Records to values and values to records.
 //!
-//! [`Decode`] may borrow from the batch, so that a function which looks at two fields of a line copies
-//! nothing. [`Encode`] writes straight into the column that goes back to the host.
+//! [`Decode`] may borrow from the batch, so that a function which looks at two fields of a line
+//! copies nothing. [`Encode`] writes straight into the column that goes back to the host.
 
 mod csv;
 mod json;
@@ -38,6 +38,6 @@ pub trait Encode {
     fn encode(&self, out: &mut Vec<u8>) -> Result<()>;
 }
 
-/// An [`Encode`] type whose records are plain text, and which can therefore be written piece by piece
-/// with [`collect_fmt`](crate::context::Context::collect_fmt).
+/// An [`Encode`] type whose records are plain text, and which can therefore be written piece by
+/// piece with [`collect_fmt`](crate::context::Context::collect_fmt).
 pub trait Text: Encode {}

@@ -57,11 +57,8 @@ impl<'a> Call<'a> {
             Cells::new(shape.states[index].kind, column, keys)
         };
         let output = |output| OutputColumn { output, values: packed(), origins: Vec::new() };
-        let timers = TimerChanges {
-            timestamps: Vec::new(),
-            operations: Vec::new(),
-            origins: Vec::new(),
-        };
+        let timers =
+            TimerChanges { timestamps: Vec::new(), operations: Vec::new(), origins: Vec::new() };
         Self {
             shape,
             position: Position {
@@ -88,11 +85,7 @@ impl<'a> Call<'a> {
 
     /// Adds the record that `write` appends to an output.
     #[inline]
-    pub(crate) fn emit(
-        &mut self,
-        output: usize,
-        write: impl FnOnce(&mut Vec<u8>) -> Result<()>,
-    ) {
+    pub(crate) fn emit(&mut self, output: usize, write: impl FnOnce(&mut Vec<u8>) -> Result<()>) {
         let column = &mut self.outputs[output];
         let tail = column.values.bytes.len();
         match write(&mut column.values.bytes) {
@@ -133,9 +126,7 @@ impl<'a> Call<'a> {
                 .into_iter()
                 .filter(|column| !column.values.ends.is_empty())
                 .collect(),
-            states: states
-                .filter_map(|(index, cells)| cells.into_changes(index as u32))
-                .collect(),
+            states: states.filter_map(|(index, cells)| cells.into_changes(index as u32)).collect(),
             timers: self.timers,
         }
     }

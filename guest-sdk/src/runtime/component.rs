@@ -1,4 +1,5 @@
-//! The exports of a component: one function for each of the contract's, on the one instance there is.
+//! The exports of a component: one function for each of the contract's, on the one instance there
+//! is.
 
 use super::operator::Adaptor;
 
@@ -29,8 +30,8 @@ mod exports {
         static INSTANCE: RefCell<Option<Instance>> = const { RefCell::new(None) };
     }
 
-    /// What a function declares. The contract's `describe` cannot fail, so what is wrong with a declaration
-    /// ends in a trap with the message in the log.
+    /// What a function declares. The contract's `describe` cannot fail, so what is wrong with a
+    /// declaration ends in a trap with the message in the log.
     ///
     /// # Panics
     /// If the function cannot be described.

@@ -58,10 +58,8 @@ pub fn describe<A: Adaptor>() -> Result<Declaration> {
         error.context(advice)
     })?;
     check::<A>(&mut setup)?;
-    let input = |(name, type_name): (&str, String)| InputDeclaration {
-        name: name.to_owned(),
-        type_name,
-    };
+    let input =
+        |(name, type_name): (&str, String)| InputDeclaration { name: name.to_owned(), type_name };
     Ok(Declaration {
         kind: A::KIND,
         inputs: A::inputs().into_iter().map(input).collect(),
@@ -78,8 +76,8 @@ fn try_open<A: Adaptor>(context: OpenContext) -> Result<Instance> {
     let mut setup = Setup::new(Some(context), A::MAIN_OUTPUT);
     let operator = Box::new(A::open(&mut setup)?);
     check::<A>(&mut setup)?;
-    // IMPORTANT: the host numbers states and outputs by what was described. With other numbers here, state
-    // would be read and written under wrong names.
+    // IMPORTANT: the host numbers states and outputs by what was described. With other numbers
+    // here, state would be read and written under wrong names.
     let opened = names(&setup.states, &setup.outputs);
     let described = names(&declared.states, &declared.outputs);
     if opened != described {

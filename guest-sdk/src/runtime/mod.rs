@@ -1,13 +1,12 @@
 //! From the contract's calls to the functions of authors. Nothing here is for authors.
 //!
 //! ```text
-//!   host ── describe, open, process, fire, close ──> component (export!) ──> Instance ──> Operator
-//!                                                                                        one adaptor
-//!                                                                                        for each kind
+//!   host ── describe, open, process, fire, close ──> component ──> Instance ──> Operator
+//!                                                     (export!)                 an adaptor a kind
 //! ```
 //!
-//! A new kind of function is one adaptor: a type that implements [`Adaptor`] (what it declares, how it is
-//! made) and [`Operator`] (what a batch does), and one arm of [`export!`](crate::export).
+//! A new kind of function is one adaptor: a type that implements [`Adaptor`] (what it declares, how
+//! it is made) and [`Operator`] (what a batch does), and one arm of [`export!`](crate::export).
 
 mod call;
 mod component;
@@ -19,9 +18,9 @@ mod process;
 mod rich_flat_map;
 mod rich_map;
 
+pub use component::check;
 #[cfg(target_family = "wasm")]
 pub use component::{close, describe, extract_keys, fire, hook_panics, open, process};
-pub use component::check;
 pub use keyed_process::KeyedProcess;
 pub use operator::{Adaptor, Operator, Shape};
 pub use process::Process;
@@ -31,3 +30,6 @@ pub use rich_map::RichMap;
 pub(crate) use call::Call;
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use instance::{Instance, describe};
+
+#[cfg(test)]
+mod tests;

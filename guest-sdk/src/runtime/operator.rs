@@ -20,7 +20,8 @@ pub trait Operator {
     /// The fault of the first record that failed.
     fn process(&mut self, shape: &Shape, batch: Batch) -> Result<Effects, Fault>;
 
-    /// Fires the timers of a batch in order. The host does not call it where no timers are declared.
+    /// Fires the timers of a batch in order. The host does not call it where no timers are
+    /// declared.
     ///
     /// # Errors
     /// The fault of the first timer that failed.

@@ -1,7 +1,8 @@
 //! The states of one call, one column of cells for each declared state.
 //!
-//! The contract's packing of state begins and ends here. What the host sends is trusted as far as memory
-//! safety goes without trust anyway; a host that breaks the contract ends in a panic, which is a trap.
+//! The contract's packing of state begins and ends here. What the host sends is trusted as far as
+//! memory safety goes without trust anyway; a host that breaks the contract ends in a panic, which
+//! is a trap.
 
 use super::list_cells::ListCells;
 use super::map_cells::MapCells;
@@ -123,8 +124,8 @@ pub(super) fn pushed<'c>(
     })
 }
 
-/// Cuts a string with its length before it off `bytes`, as lists and maps are packed. Gives where the
-/// string is, and moves `at` behind it.
+/// Cuts a string with its length before it off `bytes`, as lists and maps are packed. Gives where
+/// the string is, and moves `at` behind it.
 #[inline]
 pub(super) fn take_framed(bytes: &[u8], at: &mut u32) -> Span {
     let start = *at as usize + 4;

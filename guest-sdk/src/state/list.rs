@@ -49,7 +49,8 @@ impl<T: StateValue> ListState<T> {
         Ok(elements)
     }
 
-    /// Adds an element at the end. What is already there is not read, so this costs the same for any list.
+    /// Adds an element at the end. What is already there is not read, so this costs the same for
+    /// any list.
     ///
     /// # Errors
     /// If the element cannot be encoded; the list is then as before.

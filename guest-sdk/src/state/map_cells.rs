@@ -1,5 +1,5 @@
-//! A map of byte strings a key. What the host pushed is only parsed when it is read; what the call put or
-//! removed lies over it.
+//! A map of byte strings a key. What the host pushed is only parsed when it is read; what the call
+//! put or removed lies over it.
 
 use std::cell::OnceCell;
 use std::cmp::Ordering;
@@ -92,7 +92,8 @@ impl MapCells {
         }
     }
 
-    /// Puts the entry whose key and value the two functions append. If one fails nothing is changed.
+    /// Puts the entry whose key and value the two functions append. If one fails nothing is
+    /// changed.
     pub(crate) fn put(
         &mut self,
         key: usize,
@@ -159,7 +160,8 @@ impl MapCells {
         cell.changes.clear();
     }
 
-    /// Writes for each key that its map was cleared, if so, then one change for each entry touched since.
+    /// Writes for each key that its map was cleared, if so, then one change for each entry touched
+    /// since.
     pub(super) fn write_changes(self, changes: &mut Changes) {
         for (key, cell) in self.cells.iter().enumerate() {
             if cell.is_cleared && cell.is_stored {
@@ -168,7 +170,8 @@ impl MapCells {
             for Change { key: map_key, value } in &cell.changes {
                 match value {
                     Some(value) => {
-                        // Length, key and value lie one after the other, as the contract wants them.
+                        // Length, key and value lie one after the other, as the contract wants
+                        // them.
                         let start = map_key.start as usize - LENGTH_BYTES;
                         changes.push(key, PUT, &self.bytes[start..value.end as usize]);
                     }

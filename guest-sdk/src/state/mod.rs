@@ -1,14 +1,14 @@
 //! Keyed state: typed handles over what the host pushed with the batch.
 //!
 //! ```text
-//!   ValueState<T>, ReducingState<T>, AggregatingState<A>     ListState<T>     MapState<K, V>
-//!                        |                                       |                 |
-//!                    ValueCells                              ListCells          MapCells       one cell a key
+//!   ValueState<T>, ReducingState<T>, AggregatingState<A>   ListState<T>   MapState<K, V>
+//!                       |                                       |               |
+//!                   ValueCells                              ListCells       MapCells
 //! ```
 //!
-//! A handle is only the index of a declared state; what it reads and writes is in the [context] of the
-//! call, for the key of the record at hand. Values are encoded with `postcard`. The files named `*_cells`
-//! know bytes and the packing of the contract, the others know types.
+//! A handle is only the index of a declared state; what it reads and writes is in the [context] of
+//! the call, for the key of the record at hand. Values are encoded with `postcard`. The files named
+//! `*_cells` know bytes and the packing of the contract, the others know types.
 //!
 //! [context]: crate::context::Context
 
@@ -61,30 +61,30 @@ impl<'s> StateBuilder<'s> {
         Self { setup, name: name.to_owned(), schema_version: 1 }
     }
 
-    /// The version of the encoding, 1 unless set: raise it when `T` changes so that old bytes would be
-    /// misread.
+    /// The version of the encoding, 1 unless set: raise it when `T` changes so that old bytes would
+    /// be misread.
     pub fn schema_version(mut self, version: u32) -> Self {
         self.schema_version = version;
         self
     }
 
     /// Declares state that holds one value a key.
-    pub fn value<T>(self) -> ValueState<T> {
+    pub fn value<T: StateValue>(self) -> ValueState<T> {
         ValueState::new(self.declare::<T>(StateKind::Value))
     }
 
     /// Declares state that holds a list a key.
-    pub fn list<T>(self) -> ListState<T> {
+    pub fn list<T: StateValue>(self) -> ListState<T> {
         ListState::new(self.declare::<T>(StateKind::List))
     }
 
     /// Declares state that holds a map a key.
-    pub fn map<K, V>(self) -> MapState<K, V> {
+    pub fn map<K: StateValue, V: StateValue>(self) -> MapState<K, V> {
         MapState::new(self.declare::<(K, V)>(StateKind::Map))
     }
 
     /// Declares state that holds all values added to a key, reduced to one by `reduce`.
-    pub fn reducing<T>(self, reduce: impl Fn(T, T) -> T + 'static) -> ReducingState<T> {
+    pub fn reducing<T: StateValue>(self, reduce: impl Fn(T, T) -> T + 'static) -> ReducingState<T> {
         ReducingState::new(self.declare::<T>(StateKind::Reducing), Box::new(reduce))
     }
 
@@ -120,15 +120,4 @@ pub(crate) fn short_type_name<T: ?Sized>() -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn type_names_have_no_modules() {
-        assert_eq!(short_type_name::<(u64, Option<String>)>(), "(u64, Option<String>)");
-        assert_eq!(
-            short_type_name::<std::collections::BTreeMap<&'static str, Vec<[u8; 2]>>>(),
-            "BTreeMap<&str, Vec<[u8; 2]>>"
-        );
-    }
-}
+mod tests;

@@ -6,8 +6,8 @@ use crate::error::Result;
 
 /// State that holds all values added to a key, reduced to one.
 ///
-/// Made by [`Setup::reducing_state`](crate::Setup::reducing_state) with the function that makes one value of
-/// two, as in `setup.reducing_state("total", |a: f64, b| a + b)`.
+/// Made by [`Setup::reducing_state`](crate::Setup::reducing_state) with the function that makes one
+/// value of two, as in `setup.reducing_state("total", |a: f64, b| a + b)`.
 pub struct ReducingState<T> {
     reduced: ValueState<T>,
     reduce: Box<dyn Fn(T, T) -> T>,

@@ -27,8 +27,8 @@ pub enum WithoutKeys {}
 
 /// A function with an in-memory host around it. See the [module](super) for an example.
 ///
-/// After a fault the function is opened anew, as a host does; state and timers stay as they were before
-/// the call.
+/// After a fault the function is opened anew, as a host does; state and timers stay as they were
+/// before the call.
 pub struct Harness<M> {
     builder: Builder<M>,
     instance: Instance,
@@ -57,7 +57,8 @@ impl Harness<WithKeys> {
         Builder::new::<RichMap<F>>()
     }
 
-    /// Processes one record with the given key and event time in milliseconds, in a call of its own.
+    /// Processes one record with the given key and event time in milliseconds, in a call of its
+    /// own.
     ///
     /// # Errors
     /// The fault of the call.
@@ -79,7 +80,7 @@ impl Harness<WithKeys> {
         key: impl AsRef<[u8]>,
         record: impl AsRef<[u8]>,
     ) -> Result<(), Fault> {
-        self.run(&[Input::new(key.as_ref(), record.as_ref(), None)])
+        self.run(&[Input::new(&key, &record, None)])
     }
 
     /// Processes several records, given as key, record and event time, in ONE call.
@@ -92,7 +93,7 @@ impl Harness<WithKeys> {
     ) -> Result<(), Fault> {
         let inputs: Vec<Input> = records
             .into_iter()
-            .map(|(key, record, time)| Input::new(key.as_ref(), record.as_ref(), Some(time)))
+            .map(|(key, record, time)| Input::new(&key, &record, Some(time)))
             .collect();
         self.run(&inputs)
     }
@@ -117,7 +118,7 @@ impl Harness<WithoutKeys> {
     /// # Errors
     /// The fault of the call.
     pub fn push_untimed(&mut self, record: impl AsRef<[u8]>) -> Result<(), Fault> {
-        self.run(&[Input::without_key(record.as_ref(), None)])
+        self.run(&[Input::without_key(&record, None)])
     }
 
     /// Processes several records, given with their event times, in ONE call.
@@ -130,7 +131,7 @@ impl Harness<WithoutKeys> {
     ) -> Result<(), Fault> {
         let inputs: Vec<Input> = records
             .into_iter()
-            .map(|(record, time)| Input::without_key(record.as_ref(), Some(time)))
+            .map(|(record, time)| Input::without_key(&record, Some(time)))
             .collect();
         self.run(&inputs)
     }
@@ -150,8 +151,9 @@ impl<M> Harness<M> {
         }
     }
 
-    /// Moves the watermark and fires the event-time timers that are due, in the order of their times; also
-    /// those that are registered meanwhile. A lower watermark than before changes nothing.
+    /// Moves the watermark and fires the event-time timers that are due, in the order of their
+    /// times; also those that are registered meanwhile. A lower watermark than before changes
+    /// nothing.
     ///
     /// # Errors
     /// The fault of the call that fired a timer. That timer stays registered.
@@ -179,8 +181,8 @@ impl<M> Harness<M> {
         Ok(())
     }
 
-    /// Ends the input: the watermark becomes `i64::MAX`, every event-time timer fires, and the function is
-    /// closed. Gives what was sent to the main output since it was last taken.
+    /// Ends the input: the watermark becomes `i64::MAX`, every event-time timer fires, and the
+    /// function is closed. Gives what was sent to the main output since it was last taken.
     ///
     /// # Errors
     /// The fault of the call that fired a timer.
@@ -191,7 +193,7 @@ impl<M> Harness<M> {
         Ok(output)
     }
 
-    fn run(&mut self, inputs: &[Input<'_>]) -> Result<(), Fault> {
+    fn run(&mut self, inputs: &[Input]) -> Result<(), Fault> {
         let batch = pack::batch(inputs, &self.store, self.watermark, self.processing_time);
         let keys: Vec<Vec<u8>> = pack::strings(&batch.keys).map(<[u8]>::to_vec).collect();
         let key_of = batch.key_of.clone();

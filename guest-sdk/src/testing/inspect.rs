@@ -43,8 +43,8 @@ impl<M> Harness<M> {
         std::mem::take(&mut self.outputs[index]).into_iter().map(text).collect()
     }
 
-    /// What a value state holds for a key. Of a reducing state it is the reduction, of an aggregating state
-    /// the accumulator.
+    /// What a value state holds for a key. Of a reducing state it is the reduction, of an
+    /// aggregating state the accumulator.
     ///
     /// # Errors
     /// If there is no such state, or what it holds is not a `T`.

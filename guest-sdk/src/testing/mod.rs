@@ -1,7 +1,8 @@
 //! An in-memory host for tests of functions under plain `cargo test`. Not compiled for wasm.
 //!
-//! A [`Harness`] packs records as the contract says, calls the function by the same code that a component
-//! runs, checks the effects and applies them. There is no parallelism and no sandbox in it.
+//! A [`Harness`] packs records as the contract says, calls the function by the same code that a
+//! component runs, checks the effects and applies them. There is no parallelism and no sandbox in
+//! it.
 //!
 //! ```
 //! use tidegate_sdk::prelude::*;
@@ -43,3 +44,6 @@ mod validate;
 pub use builder::Builder;
 pub use fault::{Fault, FaultKind};
 pub use harness::{Harness, WithKeys, WithoutKeys};
+
+#[cfg(test)]
+mod tests;

@@ -10,25 +10,30 @@ use crate::context::TimeDomain;
 const NO_TIMESTAMP: i64 = i64::MIN;
 
 /// A record to process.
-pub(super) struct Input<'a> {
-    key: Option<&'a [u8]>,
-    record: &'a [u8],
+pub(super) struct Input {
+    key: Option<Vec<u8>>,
+    record: Vec<u8>,
     event_time: Option<i64>,
 }
 
-impl<'a> Input<'a> {
-    pub(super) fn new(key: &'a [u8], record: &'a [u8], event_time: Option<i64>) -> Self {
-        Self { key: Some(key), record, event_time }
+impl Input {
+    pub(super) fn new(
+        key: &impl AsRef<[u8]>,
+        record: &impl AsRef<[u8]>,
+        event_time: Option<i64>,
+    ) -> Self {
+        let key = Some(key.as_ref().to_vec());
+        Self { key, record: record.as_ref().to_vec(), event_time }
     }
 
-    pub(super) fn without_key(record: &'a [u8], event_time: Option<i64>) -> Self {
-        Self { key: None, record, event_time }
+    pub(super) fn without_key(record: &impl AsRef<[u8]>, event_time: Option<i64>) -> Self {
+        Self { key: None, record: record.as_ref().to_vec(), event_time }
     }
 }
 
 /// Packs records with the state of their keys.
 pub(super) fn batch(
-    inputs: &[Input<'_>],
+    inputs: &[Input],
     store: &Store,
     watermark: i64,
     processing_time: i64,
@@ -36,7 +41,7 @@ pub(super) fn batch(
     let mut index = HashMap::new();
     let mut keys = Vec::new();
     let mut key_of = Vec::new();
-    for key in inputs.iter().filter_map(|input| input.key) {
+    for key in inputs.iter().filter_map(|input| input.key.as_deref()) {
         key_of.push(*index.entry(key).or_insert_with(|| {
             keys.push(key);
             keys.len() as u32 - 1
@@ -49,7 +54,7 @@ pub(super) fn batch(
     };
     Batch {
         input: 0,
-        values: packed(inputs.iter().map(|input| input.record)),
+        values: packed(inputs.iter().map(|input| &input.record)),
         timestamps,
         watermarks: vec![watermark; inputs.len()],
         states: store.columns(&keys),

@@ -88,7 +88,8 @@ impl Store {
         }
     }
 
-    /// The first timers that are due at `now`, at most `count_max`, no two of one key, with ascending times.
+    /// The first timers that are due at `now`, at most `count_max`, no two of one key, with
+    /// ascending times.
     pub(super) fn due_timers(
         &self,
         domain: TimeDomain,

@@ -1,6 +1,7 @@
 //! Checks effects as a host does.
 //!
-//! A breach of the contract is a bug of this SDK and panics; a line end in text is a fault of the function.
+//! A breach of the contract is a bug of this SDK and panics; a line end in text is a fault of the
+//! function.
 
 use super::fault::Fault;
 use super::pack::strings;
@@ -51,14 +52,14 @@ fn check_output(
     check_packed(&column.values);
     assert_eq!(column.values.ends.len(), column.origins.len());
     check_origins(&column.origins, extent);
-    if output.format == Format::Lines {
-        for line in strings(&column.values).filter(|line| line.contains(&b'\n')) {
-            let line = String::from_utf8_lossy(line);
-            return Err(Fault::failed(format_args!(
-                "a record of output `{}` is more than one line: {line:?}",
-                output.name
-            )));
-        }
+    if output.format == Format::Lines
+        && let Some(line) = strings(&column.values).find(|line| line.contains(&b'\n'))
+    {
+        let line = String::from_utf8_lossy(line);
+        return Err(Fault::failed(format_args!(
+            "a record of output `{}` is more than one line: {line:?}",
+            output.name
+        )));
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// Why a call failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultReason {
     /// The function says that the record cannot be decoded.
     Malformed,

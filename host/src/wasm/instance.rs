@@ -37,6 +37,11 @@ impl LogSink {
         Self(Arc::new(write))
     }
 
+    /// Writes a line.
+    pub fn write(&self, level: LogLevel, line: &str) {
+        (self.0)(level, line);
+    }
+
     /// Drops every line.
     pub fn none() -> Self {
         Self::new(|_, _| {})
@@ -277,7 +282,7 @@ impl bindings::host::Host for GuestState {
             bindings::host::Level::Warn => LogLevel::Warn,
             bindings::host::Level::Error => LogLevel::Error,
         };
-        (self.log.0)(level, &message);
+        self.log.write(level, &message);
         if level == LogLevel::Error {
             self.last_error = Some(message);
         }

@@ -1,8 +1,8 @@
 //! Comma-separated records: one line, fields by position, quoted as RFC 4180 says.
 //!
-//! This is not a parser of CSV files: lines are split before they reach a function, and a header, other
-//! separators and comments are matters of the source. It exists beside the `csv` crate because that one
-//! allocates for each record.
+//! This is not a parser of CSV files: lines are split before they reach a function, and a header,
+//! other separators and comments are matters of the source. It exists beside the `csv` crate
+//! because that one allocates for each record.
 
 mod fields;
 mod read;
@@ -19,9 +19,10 @@ use write::Writer;
 
 /// A record that is one comma-separated line, such as `alice,/home,1000`.
 ///
-/// `T` is any serde type whose parts stand in the order of the fields: a tuple, a struct, a list of all
-/// fields, or a nesting of these, which is written flat. An empty field is `None` to an `Option`. Spaces
-/// are part of a field. Fields without quotes inside can be borrowed as `&str` or `&[u8]`:
+/// `T` is any serde type whose parts stand in the order of the fields: a tuple, a struct, a list of
+/// all fields, or a nesting of these, which is written flat. An empty field is `None` to an
+/// `Option`. Spaces are part of a field. Fields without quotes inside can be borrowed as `&str` or
+/// `&[u8]`:
 ///
 /// ```
 /// use tidegate_sdk::prelude::*;

@@ -9,8 +9,8 @@ use super::fields::Fields;
 use super::{Problem, quote};
 use crate::error::Error;
 
-/// Hands the fields of a line to serde, one after the other. Tuples, structs and lists only ask for their
-/// parts; what asks for a scalar takes a field.
+/// Hands the fields of a line to serde, one after the other. Tuples, structs and lists only ask for
+/// their parts; what asks for a scalar takes a field.
 pub(super) struct Reader<'a> {
     fields: Fields<'a>,
     /// How many fields the type has, while that is known: the length of the only tuple or struct.

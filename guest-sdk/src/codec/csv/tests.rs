@@ -85,10 +85,7 @@ fn wrong_numbers_of_fields() {
     assert_eq!(refuse::<(&str, &str, i64)>(b"a,b"), "expected 3 fields, found 2 in \"a,b\"");
     assert_eq!(refuse::<(&str, &str)>(b"a,b,c,d"), "expected 2 fields, found 4 in \"a,b,c,d\"");
     assert_eq!(refuse::<u8>(b"1,2"), "expected 1 field, found 2 in \"1,2\"");
-    assert_eq!(
-        refuse::<((u8, u8), u8)>(b"1,2"),
-        "expected more than 2 fields, found 2 in \"1,2\""
-    );
+    assert_eq!(refuse::<((u8, u8), u8)>(b"1,2"), "expected more than 2 fields, found 2 in \"1,2\"");
 }
 
 #[test]

@@ -84,8 +84,9 @@ impl Serializer for &mut Writer<'_> {
     type SerializeStructVariant = ser::Impossible<(), Problem>;
 
     integers! {
-        serialize_i8 i8, serialize_i16 i16, serialize_i32 i32, serialize_i64 i64, serialize_i128 i128,
-        serialize_u8 u8, serialize_u16 u16, serialize_u32 u32, serialize_u64 u64, serialize_u128 u128
+        serialize_i8 i8, serialize_i16 i16, serialize_i32 i32, serialize_i64 i64,
+        serialize_u8 u8, serialize_u16 u16, serialize_u32 u32, serialize_u64 u64,
+        serialize_i128 i128, serialize_u128 u128
     }
 
     fn serialize_bool(self, value: bool) -> Result<(), Problem> {
@@ -93,7 +94,8 @@ impl Serializer for &mut Writer<'_> {
         Ok(())
     }
 
-    /// Debug formatting keeps `50.0` a number with a point, and is the shortest that reads back exactly.
+    /// Debug formatting keeps `50.0` a number with a point, and is the shortest that reads back
+    /// exactly.
     fn serialize_f32(self, value: f32) -> Result<(), Problem> {
         self.formatted(format_args!("{value:?}"))
     }

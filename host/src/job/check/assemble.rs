@@ -1,5 +1,7 @@
 //! Puts the plan together once nothing is wrong any more.
 
+use std::path::Path;
+
 use super::graph::{Edge, Graph, Node};
 use super::operators::CheckedOperator;
 use crate::job::plan::{
@@ -9,6 +11,7 @@ use crate::job::plan::{
 use crate::job::spec::{
     JobFile, OperatorSpec, SinkConnectorSpec, SinkSpec, SourceConnectorSpec, SourceSpec,
 };
+use crate::wasm::Component;
 
 /// Why nothing is missing here.
 const CHECKED: &str = "a part that is missing is a problem, and there are none";
@@ -20,6 +23,7 @@ const CHECKED: &str = "a part that is missing is a problem, and there are none";
 pub fn assemble(
     file: JobFile,
     graph: &Graph,
+    components: Vec<Option<Component>>,
     checked: Vec<Option<CheckedOperator>>,
     warnings: Vec<String>,
 ) -> Plan {
@@ -37,18 +41,18 @@ pub fn assemble(
     let sinks = sinks.map(|(spec, from)| sink(spec, &folder, upstream(&edge(from)))).collect();
     let sources = sources.into_iter().map(|spec| source(spec, &folder)).collect();
 
-    let parts = operators.into_iter().zip(checked).zip(&graph.inputs);
+    let parts = operators.into_iter().zip(components).zip(checked).zip(&graph.inputs);
     let mut ordered: Vec<(usize, OperatorPlan)> = parts
         .enumerate()
-        .map(|(index, ((spec, checked), edges))| {
-            let checked = checked.expect(CHECKED);
+        .map(|(index, (((spec, component), checked), edges))| {
+            let (component, checked) = (component.expect(CHECKED), checked.expect(CHECKED));
             let inputs = edges.iter().zip(&checked.partitions).map(|(from, partition)| {
                 let from = edge(from);
                 let format = from.output.expect(CHECKED).format;
                 InputPlan { from: upstream(&from), format, partition: partition.clone() }
             });
             let inputs = inputs.collect();
-            (place(index), operator(spec, checked, inputs))
+            (place(index), operator(spec, component, checked.parallelism, inputs))
         })
         .collect();
     ordered.sort_by_key(|(place, _)| *place);
@@ -64,7 +68,7 @@ pub fn assemble(
     }
 }
 
-fn source(spec: SourceSpec, folder: &std::path::Path) -> SourcePlan {
+fn source(spec: SourceSpec, folder: &Path) -> SourcePlan {
     let connector = match spec.connector.expect(CHECKED) {
         SourceConnectorSpec::File(path) => SourceConnector::File { path: folder.join(path.value) },
         SourceConnectorSpec::Stdin => SourceConnector::Stdin,
@@ -83,11 +87,16 @@ fn source(spec: SourceSpec, folder: &std::path::Path) -> SourcePlan {
     }
 }
 
-fn operator(spec: OperatorSpec, checked: CheckedOperator, inputs: Vec<InputPlan>) -> OperatorPlan {
+fn operator(
+    spec: OperatorSpec,
+    component: Component,
+    parallelism: u32,
+    inputs: Vec<InputPlan>,
+) -> OperatorPlan {
     OperatorPlan {
         id: spec.id.value,
-        component: checked.component,
-        parallelism: checked.parallelism,
+        component,
+        parallelism,
         inputs,
         params: spec.params.into_iter().map(|(name, text)| (name, text.value)).collect(),
         limits: spec.limits,
@@ -96,7 +105,7 @@ fn operator(spec: OperatorSpec, checked: CheckedOperator, inputs: Vec<InputPlan>
     }
 }
 
-fn sink(spec: SinkSpec, folder: &std::path::Path, from: Upstream) -> SinkPlan {
+fn sink(spec: SinkSpec, folder: &Path, from: Upstream) -> SinkPlan {
     let connector = match spec.connector.expect(CHECKED) {
         SinkConnectorSpec::File { path, replace } => {
             SinkConnector::File { path: folder.join(path.value), replace }

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use super::Findings;
 use crate::job::spec::{JobFile, OperatorSpec, Problem};
-use crate::model::Kind;
 use crate::wasm::{Component, Engine};
 
 /// Loads the component of each operator, each file once; none where that is a problem.
@@ -18,7 +17,8 @@ pub fn load(file: &JobFile, engine: &Engine, findings: &mut Findings) -> Vec<Opt
             return component.clone();
         }
         let component = if path.exists() {
-            Component::load(engine, &path).map_err(|error| Problem { error, origin: at.origin.clone() })
+            Component::load(engine, &path)
+                .map_err(|error| Problem { error, origin: at.origin.clone() })
         } else {
             let missing = at.problem(format!("names {}, which is not there", path.display()));
             Err(missing.hint(build_hint(&path)))
@@ -27,11 +27,7 @@ pub fn load(file: &JobFile, engine: &Engine, findings: &mut Findings) -> Vec<Opt
         loaded.insert(path, component.clone());
         component
     };
-    let components: Vec<_> = file.operators.iter().map(&mut load).collect();
-    for (operator, component) in file.operators.iter().zip(&components) {
-        check_kind(operator, component.as_ref(), findings);
-    }
-    components
+    file.operators.iter().map(&mut load).collect()
 }
 
 /// Which command makes the missing file.
@@ -45,14 +41,5 @@ fn build_hint(component: &Path) -> String {
         }
         Some(_) => "build it with `tidegate build`".into(),
         None => "check the path, or build the function with `tidegate build CRATE`".into(),
-    }
-}
-
-fn check_kind(operator: &OperatorSpec, component: Option<&Component>, findings: &mut Findings) {
-    let (Some(at), Some(component)) = (&operator.component, component) else { return };
-    let kind = component.declaration().kind;
-    if !matches!(kind, Kind::Process | Kind::KeyedProcess) {
-        let what = format!("is a {} function, which this version does not run yet", kind.name());
-        findings.problem(at.problem(what).hint("this version runs process and keyed-process"));
     }
 }

@@ -27,7 +27,8 @@ pub fn check(file: &JobFile, findings: &mut Findings) {
             Some(SourceConnectorSpec::Stdin) => {
                 if let Some(other) = stdin_reader.replace(&source.id) {
                     let what = format!("reads standard input, which `{other}` reads already");
-                    findings.problem(source.id.problem(what).hint("let both nodes read one source"));
+                    findings
+                        .problem(source.id.problem(what).hint("let both nodes read one source"));
                 }
             }
             Some(SourceConnectorSpec::Generator(_)) | None => {}

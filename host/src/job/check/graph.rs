@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Findings;
 use crate::job::spec::{At, JobFile, name_hint};
-use crate::model::Format;
-use crate::wasm::Component;
+use crate::model::{Declaration, Format};
 
 /// The name of the first output of a function.
 const MAIN_OUTPUT: &str = "main";
@@ -51,10 +50,10 @@ pub struct Graph {
 /// Resolves every reference and looks at the whole.
 pub fn resolve(
     file: &JobFile,
-    components: &[Option<Component>],
+    declared: &[Option<&Declaration>],
     findings: &mut Findings,
 ) -> Graph {
-    let resolver = Resolver { file, components, ids: index(file, findings) };
+    let resolver = Resolver { file, declared, ids: index(file, findings) };
     let mut input = |from: &Option<At<String>>| resolver.resolve(from.as_ref()?, findings);
     let inputs: Vec<Vec<Option<Edge>>> = file
         .operators
@@ -69,7 +68,7 @@ pub fn resolve(
     report_cycle(file, &graph, findings);
     // A reference that was not found may be the missing reader.
     if graph.inputs.iter().flatten().chain(&graph.sinks).all(Option::is_some) {
-        report_unread(file, components, &graph, findings);
+        report_unread(file, declared, &graph, findings);
     }
     graph
 }
@@ -102,7 +101,7 @@ fn index<'f>(file: &'f JobFile, findings: &mut Findings) -> BTreeMap<&'f str, Id
 
 struct Resolver<'f> {
     file: &'f JobFile,
-    components: &'f [Option<Component>],
+    declared: &'f [Option<&'f Declaration>],
     ids: BTreeMap<&'f str, Id>,
 }
 
@@ -135,8 +134,8 @@ impl Resolver<'_> {
             }
             Some(Id::Readable(from_node @ Node::Operator(index))) => {
                 let output = output.unwrap_or(MAIN_OUTPUT);
-                let component = self.components[*index].as_ref();
-                let output = component.and_then(|c| find_output(from, id, output, c, findings));
+                let declared = self.declared[*index];
+                let output = declared.and_then(|d| find_output(from, id, output, d, findings));
                 Some(Edge { from: *from_node, output })
             }
         }
@@ -147,10 +146,10 @@ fn find_output(
     from: &At<String>,
     id: &str,
     name: &str,
-    component: &Component,
+    declaration: &Declaration,
     findings: &mut Findings,
 ) -> Option<Output> {
-    let outputs = &component.declaration().outputs;
+    let outputs = &declaration.outputs;
     let output = |index: usize| Output { index, format: outputs[index].format };
     // `main` is the first output, whatever its author called it.
     let found = match outputs.iter().position(|output| output.name == name) {
@@ -216,7 +215,7 @@ fn report_cycle(file: &JobFile, graph: &Graph, findings: &mut Findings) {
 
 fn report_unread(
     file: &JobFile,
-    components: &[Option<Component>],
+    declared: &[Option<&Declaration>],
     graph: &Graph,
     findings: &mut Findings,
 ) {
@@ -232,11 +231,12 @@ fn report_unread(
         return;
     }
     for (index, operator) in file.operators.iter().enumerate() {
-        let Some(component) = &components[index] else { continue };
+        let Some(declaration) = declared[index] else { continue };
         let is_main = |edge: &&Edge| {
-            edge.from == Node::Operator(index) && edge.output.is_some_and(|output| output.index == 0)
+            edge.from == Node::Operator(index)
+                && edge.output.is_some_and(|output| output.index == 0)
         };
-        if !component.declaration().outputs.is_empty() && !edges.iter().any(is_main) {
+        if !declaration.outputs.is_empty() && !edges.iter().any(is_main) {
             let id = operator.id.as_str();
             findings.warning(format!("nothing reads the main output of operator `{id}`"));
         }

@@ -16,8 +16,10 @@ mod tests;
 
 use super::plan::{Field, Plan};
 use super::spec::{At, JobFile, Origin, Problem, Problems};
-use crate::model::Format;
-use crate::wasm::Engine;
+use crate::model::{Declaration, Format};
+use crate::wasm::{Component, Engine};
+use graph::Graph;
+use operators::CheckedOperator;
 
 /// Checks a job and compiles its components. Reads the file system and writes nothing.
 ///
@@ -28,17 +30,30 @@ pub fn check(mut file: JobFile, engine: &Engine) -> Result<Plan, Problems> {
         problems: std::mem::take(&mut file.problems),
         warnings: std::mem::take(&mut file.warnings),
     };
-    check_job(&file, &mut findings);
     let components = components::load(&file, engine, &mut findings);
-    let graph = graph::resolve(&file, &components, &mut findings);
-    let operators = operators::check(&file, &components, &graph, &mut findings);
-    files::check(&file, &mut findings);
-    operators::warn_of_timers(&file, &components, &graph, &mut findings);
+    let declared: Vec<Option<&Declaration>> =
+        components.iter().map(|c| c.as_ref().map(Component::declaration)).collect();
+    let (graph, operators) = examine(&file, &declared, &mut findings);
     if findings.problems.is_empty() {
-        Ok(assemble::assemble(file, &graph, operators, findings.warnings))
+        Ok(assemble::assemble(file, &graph, components, operators, findings.warnings))
     } else {
         Err(Problems::new(file.path, findings.problems))
     }
+}
+
+/// All checks but those of component files: `declared` is what the functions of the operators say of
+/// themselves, or none where that is not known.
+fn examine(
+    file: &JobFile,
+    declared: &[Option<&Declaration>],
+    findings: &mut Findings,
+) -> (Graph, Vec<Option<CheckedOperator>>) {
+    check_job(file, findings);
+    let graph = graph::resolve(file, declared, findings);
+    let operators = operators::check(file, declared, &graph, findings);
+    operators::warn_of_timers(file, declared, &graph, findings);
+    files::check(file, findings);
+    (graph, operators)
 }
 
 /// What a check has found so far.
@@ -63,7 +78,8 @@ fn check_job(file: &JobFile, findings: &mut Findings) {
         findings.problem(too_parallel(parallelism, max));
     }
     if file.sources.is_empty() {
-        let problem = Problem::new(&Origin::File, "the job has no source, so there is nothing to do");
+        let problem =
+            Problem::new(&Origin::File, "the job has no source, so there is nothing to do");
         findings.problem(problem.hint("add a `[[source]]`"));
     }
     if file.sinks.is_empty() {

@@ -3,15 +3,14 @@
 use super::graph::{Edge, Graph, Node};
 use super::{Findings, check_field, too_parallel};
 use crate::job::plan::Partitioning;
-use crate::job::spec::{At, InputSpec, JobFile, OperatorSpec, PartitionSpec, name_hint, parse_duration};
+use crate::job::spec::{
+    At, InputSpec, JobFile, OperatorSpec, PartitionSpec, name_hint, parse_duration,
+};
 use crate::model::{Declaration, Kind};
-use crate::wasm::Component;
 
 /// An operator of which nothing is wrong.
 #[derive(Debug)]
 pub struct CheckedOperator {
-    /// Its function.
-    pub component: Component,
     /// How many partitions.
     pub parallelism: u32,
     /// One for each declared input.
@@ -21,7 +20,7 @@ pub struct CheckedOperator {
 /// Checks each operator; none where something is a problem.
 pub fn check(
     file: &JobFile,
-    components: &[Option<Component>],
+    declared: &[Option<&Declaration>],
     graph: &Graph,
     findings: &mut Findings,
 ) -> Vec<Option<CheckedOperator>> {
@@ -32,15 +31,23 @@ pub fn check(
         {
             findings.problem(too_parallel(at, file.job.max_parallelism.value));
         }
-        let component = components[index].clone()?;
-        let declaration = component.declaration();
+        let declaration = declared[index]?;
+        check_kind(spec, declaration.kind, findings);
         check_params(spec, declaration, findings);
         let edges = &graph.inputs[index];
         let checker = Checker { file, spec, declaration, parallelism };
         let partitions = checker.check_inputs(edges, findings)?;
-        Some(CheckedOperator { component, parallelism, partitions })
+        Some(CheckedOperator { parallelism, partitions })
     };
     file.operators.iter().enumerate().map(&mut check).collect()
+}
+
+fn check_kind(spec: &OperatorSpec, kind: Kind, findings: &mut Findings) {
+    let Some(at) = &spec.component else { return };
+    if !matches!(kind, Kind::Process | Kind::KeyedProcess) {
+        let what = format!("is a {} function, which this version does not run yet", kind.name());
+        findings.problem(at.problem(what).hint("this version runs process and keyed-process"));
+    }
 }
 
 fn parallelism_of(file: &JobFile, node: Node) -> u32 {
@@ -86,9 +93,7 @@ impl Checker<'_> {
         }
         let inputs = inputs.iter().zip(edges).enumerate();
         let partitions: Vec<Option<Partitioning>> = inputs
-            .map(|(index, (input, edge))| {
-                self.check_input(index, input, edge.as_ref(), findings)
-            })
+            .map(|(index, (input, edge))| self.check_input(index, input, edge.as_ref(), findings))
             .collect();
         partitions.into_iter().collect()
     }
@@ -149,7 +154,12 @@ impl Checker<'_> {
         let why = format!("but `{id}` is a keyed-process function, whose state belongs to keys");
         let problem = match &input.partition {
             Some(partition) => {
-                partition.problem(format!("gives `{id}` records without keys, {why}"))
+                let word = match partition.value {
+                    PartitionSpec::Broadcast => "broadcast",
+                    PartitionSpec::Rebalance => "rebalance",
+                    _ => "forward",
+                };
+                partition.problem(format!("is {word:?}, {why}"))
             }
             None => {
                 let Some(at) = input.from.as_ref().or(self.spec.component.as_ref()) else { return };
@@ -162,7 +172,8 @@ impl Checker<'_> {
             true => ", or \"function\" for the key that it extracts itself",
             false => "",
         };
-        findings.problem(problem.hint(format!("write `partition = {{ key = FIELD }}`{by_function}")));
+        findings
+            .problem(problem.hint(format!("write `partition = {{ key = FIELD }}`{by_function}")));
     }
 
     fn report_forward(
@@ -234,7 +245,7 @@ fn expected_form(type_name: &str, text: &str) -> Option<&'static str> {
 /// Warns of functions with timers on streams without event times.
 pub fn warn_of_timers(
     file: &JobFile,
-    components: &[Option<Component>],
+    declared: &[Option<&Declaration>],
     graph: &Graph,
     findings: &mut Findings,
 ) {
@@ -245,7 +256,7 @@ pub fn warn_of_timers(
             Node::Source(index) => file.sources[index].timestamp.is_some(),
             Node::Operator(index) => timed[index],
         });
-        let has_timers = components[operator].as_ref().is_some_and(|c| c.declaration().timers);
+        let has_timers = declared[operator].is_some_and(|declaration| declaration.timers);
         if has_timers && !timed[operator] {
             let id = file.operators[operator].id.as_str();
             findings.warning(format!(

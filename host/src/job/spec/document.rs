@@ -94,10 +94,8 @@ pub fn parse_argument(text: &str, origin: &Origin) -> Node {
 
 fn read_table(table: &DeTable<'_>, origin: &dyn Fn(usize) -> Origin) -> Table {
     let entry = |(key, value): (&toml::Spanned<_>, &toml::Spanned<DeValue<'_>>)| {
-        let node = Node {
-            value: read_value(value.get_ref(), origin),
-            origin: origin(key.span().start),
-        };
+        let node =
+            Node { value: read_value(value.get_ref(), origin), origin: origin(key.span().start) };
         (AsRef::<str>::as_ref(key.get_ref() as &std::borrow::Cow<'_, str>).to_owned(), node)
     };
     table.iter().map(entry).collect()
@@ -163,7 +161,8 @@ mod tests {
 
     #[test]
     fn every_value_knows_its_place() {
-        let table = parse("[job]\nname = \"ü\"\n[[source]]\nid = 'a'\nx = [1, { y = 2 }]\n").unwrap();
+        let table =
+            parse("[job]\nname = \"ü\"\n[[source]]\nid = 'a'\nx = [1, { y = 2 }]\n").unwrap();
         assert_eq!(table["job"].origin, place(1, 2));
         let Value::Table(job) = &table["job"].value else { panic!() };
         assert_eq!(job["name"].origin, place(2, 1));

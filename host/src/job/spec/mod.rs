@@ -23,17 +23,17 @@ mod values;
 use std::path::{Path, PathBuf};
 
 pub use document::Origin;
-pub use names::{hint as name_hint, nearest as nearest_name};
+pub use names::hint as name_hint;
 pub use operator::{InputSpec, OperatorSpec, PartitionSpec};
 pub use problem::{Problem, Problems};
 pub use section::At;
 pub use set::Setting;
 pub use settings::JobSpec;
 pub use sink::{SinkConnectorSpec, SinkSpec};
-pub use source::{SourceConnectorSpec, SourceSpec, TimestampSpec};
+pub use source::{SourceConnectorSpec, SourceSpec};
 pub use units::{duration as parse_duration, show_bytes, show_duration};
 
-use document::{Node, Table, Value};
+use document::Table;
 use section::Section;
 
 /// A job file.
@@ -65,7 +65,8 @@ impl JobFile {
     /// is kept in `problems`.
     pub fn load(path: &Path, settings: &[Setting]) -> Result<Self, Problems> {
         let refuse = |problem| Problems::new(path.to_owned(), vec![problem]);
-        let text = std::fs::read_to_string(path).map_err(|cause| refuse(unreadable(path, cause)))?;
+        let text =
+            std::fs::read_to_string(path).map_err(|cause| refuse(unreadable(path, cause)))?;
         Self::parse(path, &text, settings)
     }
 
@@ -126,7 +127,8 @@ fn read_id(section: &mut Section<'_, '_>, kind: &str) -> At<String> {
 fn unreadable(path: &Path, cause: std::io::Error) -> Problem {
     let mut problem = Problem::new(&Origin::File, "cannot read the job file");
     if path.is_dir() {
-        problem = problem.hint(format!("that is a folder; name the file: {}/job.toml", path.display()));
+        problem =
+            problem.hint(format!("that is a folder; name the file: {}/job.toml", path.display()));
     }
     problem.error = problem.error.caused_by(cause);
     problem

@@ -93,11 +93,6 @@ impl<'p, 'n> Section<'p, 'n> {
         matches!(self.table.get(key).map(|node| &node.value), Some(Value::Array(_)))
     }
 
-    /// The path of the table.
-    pub fn path(&self) -> &str {
-        &self.path
-    }
-
     /// Names the table otherwise, once its id is known.
     pub fn rename(&mut self, path: String) {
         self.path = path;
@@ -213,7 +208,8 @@ impl<'p, 'n> Section<'p, 'n> {
 
     /// Reports every key that was not asked for.
     pub fn finish(self) {
-        for (key, node) in self.table.iter().filter(|(key, _)| !self.asked.contains(&key.as_str())) {
+        for (key, node) in self.table.iter().filter(|(key, _)| !self.asked.contains(&key.as_str()))
+        {
             let message = match self.path.as_str() {
                 "" => format!("unknown section `{key}`"),
                 path => format!("unknown key `{key}` in `{path}`"),

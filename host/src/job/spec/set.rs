@@ -104,8 +104,10 @@ impl Setting {
         };
         match (step, &mut node.value) {
             (Step::Key(key), Value::Table(table)) => {
-                let empty =
-                    || Node { value: Value::Table(Table::new()), origin: self.value.origin.clone() };
+                let empty = || Node {
+                    value: Value::Table(Table::new()),
+                    origin: self.value.origin.clone(),
+                };
                 self.descend(table.entry(key.clone()).or_insert_with(empty), rest)
             }
             (Step::Index(index), Value::Array(elements)) => {

@@ -56,7 +56,8 @@ pub fn read_state(root: &mut Section<'_, '_>) {
     if let Some(backend) = section.optional("backend", backend)
         && *backend == Backend::RocksDb
     {
-        let problem = backend.problem("asks for RocksDB; this version has only the hashmap backend");
+        let problem =
+            backend.problem("asks for RocksDB; this version has only the hashmap backend");
         section.report(problem.hint("write \"hashmap\", or leave the key out"));
     }
     section.finish();

@@ -139,7 +139,8 @@ fn read_event_time(
     let has_timestamp = section.has("timestamp");
     let watermark = section.section("watermark").map(|mut section| {
         if !has_timestamp {
-            let problem = section.at(()).problem("needs event times, but the source has no `timestamp`");
+            let problem =
+                section.at(()).problem("needs event times, but the source has no `timestamp`");
             section.report(problem.hint("add `timestamp = { field = 0, unit = \"ms\" }`"));
         }
         let delay = read_delay(&mut section);
@@ -193,7 +194,8 @@ fn read_generator(
     let shape = section.required("shape", "\"clicks\"", values::shape);
     let count = section.optional("count", values::count);
     let rate = section.optional("rate", values::positive);
-    let (seed, keys) = (section.or("seed", values::count, 0), section.or("keys", values::positive, 1000));
+    let (seed, keys) =
+        (section.or("seed", values::count, 0), section.or("keys", values::positive, 1000));
     let start_ms = section.or("start_ms", values::integer, 0);
     let step_ms = section.or("step_ms", step, 1);
     let plan = GeneratorPlan {

@@ -1,0 +1,339 @@
+//! Job files that parse, and every refusal of one with its words.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::*;
+use crate::job::plan::Field;
+use crate::model::Format;
+
+/// Section 7 of the design, as it stands there.
+const DESIGN: &str = r#"
+[job]
+name = "periodic-pv"
+parallelism = 2
+max_parallelism = 128
+
+[state]
+backend = "hashmap"                  # hashmap | rocksdb | the three classic names
+[checkpoint]
+storage = "file://./checkpoints"     # memory | file://… | s3://…
+interval = "1s"
+mode = "exactly-once"                # timeout, min_pause, max_concurrent, tolerable_failures, retain
+[restart]
+strategy = "fixed-delay"
+attempts = 3
+delay = "1s"
+
+[[source]]
+id = "clicks"
+connector = "file"                   # file | stdin | socket | generator | kafka | mysql
+path = "events.csv"
+format = "csv"                       # csv | json | lines | bytes
+timestamp = { field = 2, unit = "ms" }            # or the function's own timestamp export
+watermark = { strategy = "bounded-out-of-orderness", delay = "1s", idle_after = "30s" }
+
+[[operator]]
+id = "pv"
+component = "periodic_pv.wasm"
+inputs = [{ from = "clicks", partition = { key = 0 } }]   # key by field | "function" | forward | rebalance | broadcast
+[operator.params]
+period = "10s"
+[operator.limits]
+memory = "64MiB"
+call_time = "1s"
+
+[[sink]]
+id = "out"
+connector = "file"                   # file | stdout | kafka | discard
+from = "pv"
+path = "out/"
+"#;
+
+fn parse(text: &str, settings: &[&str]) -> Result<JobFile, Problems> {
+    let settings: Vec<Setting> = settings.iter().map(|s| Setting::parse(s).unwrap()).collect();
+    JobFile::parse(Path::new("jobs/job.toml"), text, &settings)
+}
+
+/// Everything that reading finds, as the user sees it.
+fn refusals(text: &str, settings: &[&str]) -> String {
+    match parse(text, settings) {
+        Ok(file) if file.problems.is_empty() => "none".into(),
+        Ok(file) => Problems::new(file.path, file.problems).to_string(),
+        Err(problems) => problems.to_string(),
+    }
+}
+
+#[test]
+fn the_job_file_of_the_design_parses_as_it_stands() {
+    let file = parse(DESIGN, &[]).unwrap();
+    assert_eq!(refusals(DESIGN, &[]), "none");
+    assert_eq!(file.job.name, "periodic-pv");
+    assert_eq!((*file.job.parallelism, *file.job.max_parallelism), (2, 128));
+    assert_eq!(file.resolve("events.csv"), Path::new("jobs/events.csv"));
+    let source = &file.sources[0];
+    assert_eq!((*source.format, source.out_of_orderness), (Format::Csv, Duration::from_secs(1)));
+    assert_eq!(source.idle_after, Some(Duration::from_secs(30)));
+    assert_eq!(*source.timestamp.as_ref().unwrap().field, Field::Index(2));
+    let operator = &file.operators[0];
+    let input = &operator.inputs.as_ref().unwrap()[0];
+    assert_eq!(**input.from.as_ref().unwrap(), "clicks");
+    assert_eq!(**input.partition.as_ref().unwrap(), PartitionSpec::Key(Field::Index(0)));
+    assert_eq!(operator.params[0].0, "period");
+    assert_eq!(*operator.params[0].1, "10s");
+    assert_eq!(operator.limits.memory_bytes, 64 << 20);
+    assert!(matches!(
+        &file.sinks[0].connector,
+        Some(SinkConnectorSpec::File { replace: false, .. })
+    ));
+    assert_eq!(
+        file.warnings,
+        [
+            "this version takes no checkpoints yet: [checkpoint] is read but has no effect",
+            "this version restarts no job yet: [restart] is read but has no effect",
+        ]
+    );
+}
+
+#[test]
+fn defaults_are_those_of_the_documentation() {
+    let text = "[job]\nname = 'a'\n[[source]]\nid = 's'\nconnector = 'stdin'\n";
+    let file = parse(text, &[]).unwrap();
+    assert_eq!(refusals(text, &[]), "none");
+    assert_eq!((*file.job.parallelism, *file.job.max_parallelism), (1, 128));
+    assert_eq!(file.job.dead_letters, "dead-letters");
+    let source = &file.sources[0];
+    assert_eq!((*source.format, source.line_bytes_max), (Format::Lines, 1 << 20));
+}
+
+#[test]
+fn unknown_keys_name_the_nearest_or_list_all() {
+    let text = "[job]\nname = 'a'\nparalelism = 2\n[[sink]]\nid = 'o'\nconnector = 'stdout'\n\
+                form = 'x'\nzzz = 1\n[jobs]\n";
+    assert_eq!(
+        refusals(text, &[]),
+        "unknown key `paralelism` in `job`\n  --> jobs/job.toml:3:1\n  hint: did you mean \
+         `parallelism`?\n\
+         `sink.o` has no `from`\n  --> jobs/job.toml:4:1\n  hint: add `from = \"a-node\"`\n\
+         unknown key `form` in `sink.o`\n  --> jobs/job.toml:7:1\n  hint: did you mean `from`?\n\
+         unknown key `zzz` in `sink.o`\n  --> jobs/job.toml:8:1\n  hint: known keys: id, connector, \
+         from\n\
+         unknown section `jobs`\n  --> jobs/job.toml:9:2\n  hint: did you mean `job`?"
+    );
+}
+
+#[test]
+fn wrong_values_say_what_is_expected() {
+    let cases = [
+        (
+            "job.parallelism=0",
+            "`job.parallelism` is the number 0, not a whole number from 1 to 32768",
+        ),
+        (
+            "job.max_parallelism=40000",
+            "`job.max_parallelism` is the number 40000, not a whole number from 1 to 32768",
+        ),
+        ("job.name=a b", "`job.name` is the text \"a b\", not a name"),
+        (
+            "state.backend=rocksdb",
+            "`state.backend` asks for RocksDB; this version has only the hashmap backend",
+        ),
+        (
+            "state.backend=RocksDBStateBackend",
+            "`state.backend` asks for RocksDB; this version has only the hashmap backend",
+        ),
+        ("state.backend=heap", "`state.backend` is \"heap\", which is not known"),
+        (
+            "checkpoint.storage=ftp://x",
+            "`checkpoint.storage` is the text \"ftp://x\", not a storage",
+        ),
+        ("checkpoint.interval=10", "`checkpoint.interval` is the number 10, not a duration"),
+        (
+            "checkpoint.interval=0s",
+            "`checkpoint.interval` is the text \"0s\", not a duration above zero",
+        ),
+        ("checkpoint.mode=twice", "`checkpoint.mode` is \"twice\", which is not known"),
+        ("restart.strategy=fixed", "`restart.strategy` is \"fixed\", which is not known"),
+        (
+            "source.clicks.connector=kafka",
+            "`source.clicks.connector` asks for a connector that is not in this version yet",
+        ),
+        ("source.clicks.connector=fil", "`source.clicks.connector` is \"fil\", which is not known"),
+        ("source.clicks.format=xml", "`source.clicks.format` is \"xml\", which is not known"),
+        (
+            "source.clicks.timestamp.unit=sec",
+            "`source.clicks.timestamp.unit` is \"sec\", which is not known",
+        ),
+        (
+            "source.clicks.timestamp.field=-1",
+            "`source.clicks.timestamp.field` is the number -1, not a field",
+        ),
+        ("source.clicks.timestamp=2", "`source.clicks.timestamp` is the number 2, not a table"),
+        (
+            "source.clicks.max_line=2GiB",
+            "`source.clicks.max_line` is the text \"2GiB\", not a size up to 1GiB",
+        ),
+        (
+            "source.clicks.malformed=ignore",
+            "`source.clicks.malformed` is \"ignore\", which is not known",
+        ),
+        (
+            "source.clicks.watermark={ strategy = 'bounded-out-of-orderness' }",
+            "`source.clicks.watermark` has no `delay`",
+        ),
+        (
+            "source.clicks.watermark={ delay = '1s' }",
+            "`source.clicks.watermark.delay` goes with `strategy = \"bounded-out-of-orderness\"` only",
+        ),
+        ("operator.pv.inputs=clicks", "`operator.pv.inputs` is the text \"clicks\", not a list"),
+        (
+            "operator.pv.inputs=['clicks']",
+            "`operator.pv.inputs[0]` is the text \"clicks\", not a table",
+        ),
+        (
+            "operator.pv.inputs[0].partition=keyed",
+            "`operator.pv.inputs[0].partition` is \"keyed\", which is not known",
+        ),
+        (
+            "operator.pv.inputs[0].partition={ field = 0 }",
+            "`operator.pv.inputs[0].partition` is a table, not a table with the one key `key`",
+        ),
+        (
+            "operator.pv.params.period=[1]",
+            "`operator.pv.params.period` is a list, not text, a number, true or false",
+        ),
+        (
+            "operator.pv.limits.memory=1KiB",
+            "`operator.pv.limits.memory` is the text \"1KiB\", not a size from 64KiB to 4GiB",
+        ),
+        (
+            "operator.pv.limits.timers=0",
+            "`operator.pv.limits.timers` is the number 0, not a whole number from 1",
+        ),
+        ("operator.pv.on_fault=skip", "`operator.pv.on_fault` is \"skip\", which is not known"),
+        (
+            "sink.out.connector=kafka",
+            "`sink.out.connector` asks for a connector that is not in this version yet",
+        ),
+        ("sink.out.path=7", "`sink.out.path` is the number 7, not text"),
+        ("sink.out.on_existing=append", "`sink.out.on_existing` is \"append\", which is not known"),
+    ];
+    for (setting, message) in cases {
+        let refusals = refusals(DESIGN, &[setting]);
+        let expected = format!("{message}\n  --> --set {setting}\n  hint: ");
+        assert!(refusals.starts_with(&expected), "{refusals}\n instead of \n{expected}");
+        assert_eq!(refusals.lines().count(), 3, "follow-on problems: {refusals}");
+    }
+}
+
+#[test]
+fn keys_of_restart_follow_its_strategy() {
+    for (setting, keys) in [
+        ("restart={ strategy = 'none' }", "none"),
+        (
+            "restart={ strategy = 'failure-rate', failures = 3, interval = '1m', delay = '1s' }",
+            "none",
+        ),
+        (
+            "restart={ strategy = 'exponential-delay', initial_delay = '1s', max_delay = '1m', multiplier = 2.0, jitter = 0.1, reset_after = '1h' }",
+            "none",
+        ),
+    ] {
+        let key = setting.split_once('=').unwrap();
+        let text = format!(
+            "[job]\nname='a'\n[restart]\n{}",
+            key.1.trim_matches(|c| "{} ".contains(c)).replace(", ", "\n")
+        );
+        assert_eq!(refusals(&text, &[]), keys, "{text}");
+    }
+    let text = "[job]\nname='a'\n[restart]\nstrategy='none'\nattempts=1\n";
+    let expected = "unknown key `attempts` in `restart`\n  --> jobs/job.toml:5:1\n  hint: known keys: strategy";
+    assert_eq!(refusals(text, &[]), expected);
+}
+
+#[test]
+fn a_watermark_needs_a_timestamp() {
+    let text =
+        "[job]\nname='a'\n[[source]]\nid='s'\nconnector='stdin'\nwatermark = { idle_after = '1s' }";
+    assert_eq!(
+        refusals(text, &[]),
+        "`source.s.watermark` needs event times, but the source has no `timestamp`\n  --> \
+         jobs/job.toml:6:1\n  hint: add `timestamp = { field = 0, unit = \"ms\" }`"
+    );
+}
+
+#[test]
+fn settings_change_the_job_for_one_run() {
+    let file = parse(
+        DESIGN,
+        &[
+            "job.parallelism=4",
+            "state.backend=FsStateBackend",
+            "source.clicks.path=other.csv",
+            "source.clicks.watermark.delay=5s",
+            "operator.pv.params.period=5s",
+            "operator.pv.params.loud=true",
+            "operator.pv.limits.timers=7",
+            "operator.pv.inputs[0].partition={ key = 'user' }",
+            "sink.out.path=/tmp/x=y",
+        ],
+    )
+    .unwrap();
+    assert!(file.problems.is_empty());
+    assert_eq!(*file.job.parallelism, 4);
+    assert_eq!(file.sources[0].out_of_orderness, Duration::from_secs(5));
+    let Some(SourceConnectorSpec::File(path)) = &file.sources[0].connector else { panic!() };
+    assert_eq!(**path, "other.csv");
+    let operator = &file.operators[0];
+    let params: Vec<_> = operator.params.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+    assert_eq!(params, [("loud", "true"), ("period", "5s")]);
+    assert_eq!(operator.limits.timers, 7);
+    let partition = &operator.inputs.as_ref().unwrap()[0].partition;
+    assert_eq!(**partition.as_ref().unwrap(), PartitionSpec::Key(Field::Name("user".into())));
+    let Some(SinkConnectorSpec::File { path, .. }) = &file.sinks[0].connector else { panic!() };
+    assert_eq!(**path, "/tmp/x=y");
+}
+
+#[test]
+fn settings_that_name_nothing_are_refused() {
+    let cases = [
+        ("jobs.parallelism=4", "there is no section `jobs`", "did you mean `job`?"),
+        ("source.click.path=x", "there is no source `click`", "did you mean `clicks`?"),
+        ("operator.zzz.params.x=1", "there is no operator `zzz`", "known operators: pv"),
+        ("job.name.x=1", "`x` cannot be set within the text \"periodic-pv\"", ""),
+        ("operator.pv.inputs[1].from=x", "there is no element 1: the list has 1", ""),
+        ("job.paralelism=4", "unknown key `paralelism` in `job`", "did you mean `parallelism`?"),
+    ];
+    for (setting, message, hint) in cases {
+        let mut expected = format!("{message}\n  --> --set {setting}");
+        if !hint.is_empty() {
+            expected += &format!("\n  hint: {hint}");
+        }
+        assert_eq!(refusals(DESIGN, &[setting]), expected);
+    }
+    for malformed in ["job.parallelism", "job=1", "=1", ".x=1", "a.b[x=1"] {
+        let error = Setting::parse(malformed).unwrap_err();
+        assert_eq!(error.message, format!("`--set {malformed}` is not KEY=VALUE"));
+    }
+}
+
+#[test]
+fn a_file_that_is_not_toml_says_where() {
+    let refusals = refusals("[job]\nname = \n", &[]);
+    assert!(refusals.starts_with("not TOML: "), "{refusals}");
+    assert!(refusals.contains("\n  --> jobs/job.toml:2:"), "{refusals}");
+}
+
+#[test]
+fn generators_take_their_own_keys() {
+    let text = "[job]\nname='a'\n[[source]]\nid='g'\nconnector='generator'\nshape='clicks'\ncount=10\nkeys=5";
+    let file = parse(text, &[]).unwrap();
+    let Some(SourceConnectorSpec::Generator(plan)) = &file.sources[0].connector else { panic!() };
+    assert_eq!((plan.count, plan.rate, plan.keys, plan.step_ms), (Some(10), None, 5, 1));
+    assert_eq!(*file.sources[0].format, Format::Csv);
+    assert_eq!(
+        refusals(text, &["source.g.format=json"]),
+        "`source.g.format` does not fit: the generator writes csv\n  --> --set source.g.format=json\n  \
+         hint: leave the format out"
+    );
+}

@@ -26,15 +26,25 @@ pub fn bytes(text: &str) -> Option<u64> {
     scaled(text, &SIZE_UNITS)
 }
 
-/// Writes a duration in the largest unit that divides it.
+/// Writes a duration in the largest unit that divides it, as [`duration`] reads it.
 pub fn show_duration(duration: Duration) -> String {
-    show_scaled(duration.as_millis() as u64, DURATION_UNITS.iter().rev())
+    let milliseconds = duration.as_millis();
+    let divides = |(_, scale): &&(&str, u64)| milliseconds.is_multiple_of(u128::from(*scale));
+    match DURATION_UNITS.iter().rev().find(divides) {
+        Some((unit, scale)) if milliseconds > 0 => {
+            format!("{}{unit}", milliseconds / u128::from(*scale))
+        }
+        _ => format!("{milliseconds}ms"),
+    }
 }
 
-/// Writes a size in the largest binary unit that divides it.
+/// Writes a measured size: a unit that suits it, one digit after the point.
 pub fn show_bytes(bytes: u64) -> String {
-    let (decimal, binary) = SIZE_UNITS.split_at(5);
-    show_scaled(bytes, binary.iter().rev().chain(&decimal[..1]))
+    let (_, binary) = SIZE_UNITS.split_at(5);
+    match binary.iter().rev().find(|(_, scale)| bytes >= *scale) {
+        Some((unit, scale)) => format!("{:.1} {unit}", bytes as f64 / *scale as f64),
+        None => format!("{bytes} B"),
+    }
 }
 
 fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
@@ -42,14 +52,6 @@ fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let (number, unit) = text.split_at(digits);
     let (_, scale) = units.iter().find(|(name, _)| *name == unit)?;
     number.parse::<u64>().ok()?.checked_mul(*scale)
-}
-
-fn show_scaled<'a>(number: u64, mut largest_first: impl Iterator<Item = &'a (&'a str, u64)>) -> String {
-    let divides = |(_, scale): &&(&str, u64)| number != 0 && number.is_multiple_of(*scale);
-    match largest_first.find(divides) {
-        Some((unit, scale)) => format!("{}{unit}", number / scale),
-        None => number.to_string(),
-    }
 }
 
 #[cfg(test)]
@@ -83,8 +85,9 @@ mod tests {
         for text in ["1500ms", "10s", "1m", "36h", "2d"] {
             assert_eq!(show_duration(duration(text).unwrap()), text);
         }
-        for text in ["64MiB", "1GiB", "3KiB", "1000B"] {
-            assert_eq!(show_bytes(bytes(text).unwrap()), text);
-        }
+        assert_eq!(show_duration(Duration::ZERO), "0ms");
+        assert_eq!(show_bytes(999), "999 B");
+        assert_eq!(show_bytes(64 << 20), "64.0 MiB");
+        assert_eq!(show_bytes(1536), "1.5 KiB");
     }
 }

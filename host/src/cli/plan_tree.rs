@@ -1,0 +1,169 @@
+//! A plan as people read it: each node below the first that it reads from.
+//!
+//! ```text
+//! ok: job periodic-pv: 1 source, 1 operator, 1 sink
+//! source clicks: csv from events.csv; event time in field 2 (ms), watermark 1s behind
+//!   operator pv: keyed-process, 2 partitions; clicks by the key in field 0
+//!     sink out: 2 files in out/
+//! ```
+
+use crate::job::plan::{
+    Field, GeneratorShape, InputPlan, OperatorPlan, Partitioning, Plan, SinkConnector, SinkPlan,
+    SourceConnector, SourcePlan, TimeUnit, Upstream,
+};
+use crate::job::show_duration;
+use crate::model::Format;
+
+/// The plan, without a line end at its end.
+pub fn render(plan: &Plan) -> String {
+    let mut lines = vec![format!(
+        "ok: job {}: {}, {}, {}",
+        plan.name,
+        count(plan.sources.len(), "source"),
+        count(plan.operators.len(), "operator"),
+        count(plan.sinks.len(), "sink"),
+    )];
+    for (index, source) in plan.sources.iter().enumerate() {
+        lines.push(describe_source(source));
+        let is_source = |from: Upstream| from == Upstream::Source(index);
+        render_readers(plan, &is_source, 1, &mut lines);
+    }
+    lines.join("\n")
+}
+
+fn render_readers(
+    plan: &Plan,
+    is_upstream: &dyn Fn(Upstream) -> bool,
+    depth: usize,
+    lines: &mut Vec<String>,
+) {
+    let indent = "  ".repeat(depth);
+    for (index, operator) in plan.operators.iter().enumerate() {
+        // A node of several inputs stands below the first only.
+        if operator.inputs.first().is_some_and(|input| is_upstream(input.from)) {
+            lines.push(format!("{indent}{}", describe_operator(plan, operator)));
+            let reads_it =
+                |from: Upstream| matches!(from, Upstream::Operator(node, _) if node == index);
+            render_readers(plan, &reads_it, depth + 1, lines);
+        }
+    }
+    for sink in plan.sinks.iter().filter(|sink| is_upstream(sink.from)) {
+        lines.push(format!("{indent}{}", describe_sink(plan, sink)));
+    }
+}
+
+fn describe_source(source: &SourcePlan) -> String {
+    let from = match &source.connector {
+        SourceConnector::File { path } => format!("from {}", path.display()),
+        SourceConnector::Stdin => "from standard input".into(),
+        SourceConnector::Generator(plan) => {
+            let shape = match plan.shape {
+                GeneratorShape::Clicks => "clicks",
+                GeneratorShape::Sensors => "sensors",
+            };
+            let count = plan.count.map_or("endless".into(), |count| count.to_string());
+            format!("{count} generated {shape}")
+        }
+    };
+    let mut text = format!("source {}: {} {from}", source.id, format_name(source.format));
+    if let Some(timestamp) = &source.timestamp {
+        let unit = match timestamp.unit {
+            TimeUnit::Seconds => "s",
+            TimeUnit::Milliseconds => "ms",
+            TimeUnit::Microseconds => "us",
+            TimeUnit::Nanoseconds => "ns",
+        };
+        text += &format!("; event time in {} ({unit}), ", field_name(&timestamp.field));
+        text += &match source.out_of_orderness_ms {
+            0 => "monotonous".into(),
+            delay => {
+                let delay = std::time::Duration::from_millis(delay.unsigned_abs());
+                format!("watermark {} behind", show_duration(delay))
+            }
+        };
+    }
+    if let Some(idle_after) = source.idle_after {
+        text += &format!(", idle after {}", show_duration(idle_after));
+    }
+    text
+}
+
+fn describe_operator(plan: &Plan, operator: &OperatorPlan) -> String {
+    let kind = operator.component.declaration().kind.name();
+    let inputs: Vec<String> =
+        operator.inputs.iter().map(|input| describe_input(plan, input)).collect();
+    let partitions = count(operator.parallelism as usize, "partition");
+    let mut text = format!("operator {}: {kind}, {partitions}", operator.id);
+    text += &format!("; reads {}", inputs.join(" and "));
+    if !operator.params.is_empty() {
+        let params: Vec<String> =
+            operator.params.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+        text += &format!("; {}", params.join(", "));
+    }
+    text
+}
+
+fn describe_input(plan: &Plan, input: &InputPlan) -> String {
+    let partition = match &input.partition {
+        Partitioning::Key(field) => format!("by the key in {}", field_name(field)),
+        Partitioning::KeyByFunction => "by the key that the function extracts".into(),
+        Partitioning::Forward => "one to one".into(),
+        Partitioning::Rebalance => "in turn".into(),
+        Partitioning::Broadcast => "in every partition".into(),
+    };
+    format!("{} ({}) {partition}", upstream_name(plan, input.from), format_name(input.format))
+}
+
+fn describe_sink(plan: &Plan, sink: &SinkPlan) -> String {
+    let partitions = match sink.from {
+        Upstream::Source(_) => 1,
+        Upstream::Operator(index, _) => plan.operators[index].parallelism as usize,
+    };
+    let to = match &sink.connector {
+        SinkConnector::File { path, replace } => {
+            let replace = if *replace { ", replacing those that are there" } else { "" };
+            format!("{} in {}{replace}", count(partitions, "file"), path.display())
+        }
+        SinkConnector::Stdout => "standard output".into(),
+        SinkConnector::Discard => "nowhere".into(),
+    };
+    let side_output = match sink.from {
+        Upstream::Operator(_, output) if output > 0 => {
+            format!("; reads {}", upstream_name(plan, sink.from))
+        }
+        _ => String::new(),
+    };
+    format!("sink {}: {to}{side_output}", sink.id)
+}
+
+/// As the job file refers to it.
+fn upstream_name(plan: &Plan, upstream: Upstream) -> String {
+    match upstream {
+        Upstream::Source(index) => plan.sources[index].id.clone(),
+        Upstream::Operator(index, 0) => plan.operators[index].id.clone(),
+        Upstream::Operator(index, output) => {
+            let operator = &plan.operators[index];
+            format!("{}.{}", operator.id, operator.component.declaration().outputs[output].name)
+        }
+    }
+}
+
+fn field_name(field: &Field) -> String {
+    match field {
+        Field::Index(index) => format!("field {index}"),
+        Field::Name(name) => format!("field {name:?}"),
+    }
+}
+
+fn format_name(format: Format) -> &'static str {
+    match format {
+        Format::Csv => "csv",
+        Format::Json => "json",
+        Format::Lines => "lines",
+        Format::Bytes => "bytes",
+    }
+}
+
+fn count(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}

@@ -1,0 +1,146 @@
+//! The generator source: made-up records, the same for the same settings, with keys of skewed frequency.
+
+use std::io::Write;
+
+use super::{Connector, Next};
+use crate::error::Result;
+use crate::job::plan::{GeneratorPlan, GeneratorShape};
+
+/// The pages that clicks go to.
+const URLS: [&str; 6] = ["/home", "/cart", "/search", "/product/1", "/product/2", "/checkout"];
+
+/// A source of made-up records.
+#[derive(Debug)]
+pub struct Generator {
+    settings: GeneratorPlan,
+    name: String,
+    named: bool,
+    random: Random,
+    made: u64,
+    started_ms: i64,
+    record: Vec<u8>,
+}
+
+/// SplitMix64 (Steele, Lea, Flood 2014). Written out because its numbers are part of the generator's promise:
+/// the same seed gives the same records in every version.
+#[derive(Debug)]
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `bound`.
+    fn below(&mut self, bound: u64) -> u64 {
+        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
+    }
+
+    /// A number below `bound`, small ones more often: half of the draws fall into the first quarter.
+    fn skewed_below(&mut self, bound: u64) -> u64 {
+        let first = self.below(bound);
+        ((u128::from(first) * u128::from(self.below(bound) + 1)) / u128::from(bound)) as u64
+    }
+}
+
+impl Generator {
+    /// A generator that began at processing time `now`.
+    pub fn new(source: &str, settings: GeneratorPlan, now: i64) -> Self {
+        let random = Random(settings.seed);
+        let name = format!("generator {source}");
+        Self { settings, name, named: false, random, made: 0, started_ms: now, record: Vec::new() }
+    }
+
+    /// When the next record is due at the wanted rate.
+    fn due(&self) -> Option<i64> {
+        let after = u128::from(self.made) * 1000 / u128::from(self.settings.rate?.max(1));
+        Some(self.started_ms.saturating_add(i64::try_from(after).unwrap_or(i64::MAX)))
+    }
+
+    /// Makes the next record, whatever the rate and the count.
+    pub fn make(&mut self) -> &[u8] {
+        let GeneratorPlan { shape, keys, start_ms, step_ms, .. } = self.settings;
+        let steps = i64::try_from(self.made).unwrap_or(i64::MAX);
+        let time = start_ms.saturating_add(steps.saturating_mul(step_ms));
+        let key = self.random.skewed_below(keys.max(1));
+        self.made += 1;
+        self.record.clear();
+        let written = match shape {
+            GeneratorShape::Clicks => {
+                let url = URLS[self.random.below(URLS.len() as u64) as usize];
+                write!(self.record, "user_{key},{url},{time}")
+            }
+            GeneratorShape::Sensors => {
+                let tenths = self.random.below(600);
+                let (whole, tenth) = (tenths / 10, tenths % 10);
+                write!(self.record, "sensor_{key},{},{whole}.{tenth}", time.div_euclid(1000))
+            }
+        };
+        written.expect("a vector takes everything");
+        &self.record
+    }
+}
+
+impl Connector for Generator {
+    fn next(&mut self, now: i64) -> Result<Next<'_>> {
+        if !self.named {
+            self.named = true;
+            return Ok(Next::Split(self.name.as_str().into()));
+        }
+        if self.settings.count.is_some_and(|count| self.made >= count) {
+            return Ok(Next::End);
+        }
+        if let Some(due) = self.due()
+            && due > now
+        {
+            return Ok(Next::Nothing(Some(due)));
+        }
+        let number = self.made + 1;
+        Ok(Next::Line(self.make(), number))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(shape: GeneratorShape) -> GeneratorPlan {
+        GeneratorPlan {
+            shape,
+            count: Some(3),
+            rate: Some(10),
+            seed: 7,
+            keys: 5,
+            start_ms: 1000,
+            step_ms: 500,
+        }
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_records_for_ever() {
+        let mut clicks = Generator::new("c", settings(GeneratorShape::Clicks), 0);
+        let clicks: Vec<String> =
+            (0..3).map(|_| String::from_utf8_lossy(clicks.make()).into_owned()).collect();
+        assert_eq!(clicks, ["user_0,/home,1000", "user_3,/product/2,1500", "user_1,/home,2000"]);
+        let mut sensors = Generator::new("s", settings(GeneratorShape::Sensors), 0);
+        assert_eq!(sensors.make(), b"sensor_0,1,1.3");
+    }
+
+    #[test]
+    fn keeps_to_its_rate_and_count() {
+        let mut generator = Generator::new("g", settings(GeneratorShape::Clicks), 50);
+        let mut give = |now| match generator.next(now).expect("it cannot fail") {
+            Next::Line(_, number) => format!("line {number}"),
+            Next::Split(name) => name.to_string(),
+            other => format!("{other:?}"),
+        };
+        assert_eq!(give(50), "generator g");
+        assert_eq!(give(50), "line 1");
+        assert_eq!(give(50), "Nothing(Some(150))");
+        assert_eq!([give(300), give(300)], ["line 2", "line 3"]);
+        assert_eq!(give(300), "End");
+    }
+}

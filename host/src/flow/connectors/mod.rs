@@ -1,0 +1,57 @@
+//! What talks to the world outside: one file a connector.
+
+pub(super) mod file;
+pub(super) mod file_sink;
+pub mod generator;
+mod line_buffer;
+pub(super) mod stdin;
+pub(super) mod stdout;
+
+use std::sync::Arc;
+
+use super::Waker;
+use crate::env::Clock;
+use crate::error::Result;
+use crate::job::plan::{SourceConnector, SourcePlan};
+
+/// What a source's connector gives next.
+#[derive(Debug)]
+pub enum Next<'a> {
+    /// A line without its end, and its number within the split, counted from 1.
+    Line(&'a [u8], u64),
+    /// A line that is longer than the source takes: its beginning, its number, and its bytes in all.
+    TooLong(&'a [u8], u64, u64),
+    /// Lines to come are from another split.
+    Split(Arc<str>),
+    /// Nothing now; somebody wakes the source, or it asks again at this processing time.
+    Nothing(Option<i64>),
+    /// Nothing ever again.
+    End,
+}
+
+/// Where a source's records come from.
+pub trait Connector: Send {
+    /// The next line or event. Does not block for longer than a read from a disk.
+    ///
+    /// # Errors
+    /// If the outside world fails. The connector is of no use any more.
+    fn next(&mut self, now: i64) -> Result<Next<'_>>;
+}
+
+/// Opens what a source reads. `waker` wakes the source's task.
+///
+/// # Errors
+/// If it cannot be opened.
+pub fn open_source(
+    plan: &SourcePlan,
+    waker: &Waker,
+    clock: &Arc<dyn Clock>,
+) -> Result<Box<dyn Connector>> {
+    Ok(match &plan.connector {
+        SourceConnector::File { path } => Box::new(file::Files::open(path, plan.line_bytes_max)?),
+        SourceConnector::Stdin => Box::new(stdin::Stdin::open(plan.line_bytes_max, waker)?),
+        SourceConnector::Generator(settings) => {
+            Box::new(generator::Generator::new(&plan.id, settings.clone(), clock.now_ms()))
+        }
+    })
+}

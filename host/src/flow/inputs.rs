@@ -1,0 +1,190 @@
+//! The input side of an operator's partition: takes items from its channels in turn and makes one time of their
+//! watermarks, the minimum of those that are not idle.
+
+use super::{Item, Receiver};
+use crate::model::{Batch, TIME_END, TIME_NONE};
+
+/// One channel into a partition.
+#[derive(Debug)]
+pub struct InputChannel {
+    receiver: Receiver,
+    /// Index of the function's declared input.
+    input: u32,
+    watermark: i64,
+    idle: bool,
+    ended: bool,
+}
+
+impl InputChannel {
+    /// A channel whose items belong to declared input `input`.
+    pub fn new(receiver: Receiver, input: u32) -> Self {
+        Self { receiver, input, watermark: TIME_NONE, idle: false, ended: false }
+    }
+
+    /// The watermark that this channel holds the others back to. One that ended by itself said `TIME_END`
+    /// before; one that was stopped holds on to its last, so that time does not run ahead of the others.
+    fn holds_back_to(&self) -> i64 {
+        if self.idle && !self.ended { TIME_END } else { self.watermark }
+    }
+}
+
+/// All channels into a partition.
+#[derive(Debug)]
+pub struct Inputs {
+    channels: Vec<InputChannel>,
+    next: usize,
+    /// The minimum so far. Never falls, also when an idle channel comes back with an older watermark.
+    watermark: i64,
+}
+
+/// What came in.
+#[derive(Debug)]
+pub(super) enum Incoming {
+    /// Records of one declared input, with the partition's watermarks instead of their channel's.
+    Batch(u32, Batch),
+    /// The partition's watermark has risen.
+    Watermark(i64),
+    /// All channels are idle.
+    Idle,
+    /// All channels have ended.
+    End,
+    /// Something came that changes nothing here.
+    Nothing,
+}
+
+impl Inputs {
+    /// Inputs from these channels.
+    pub fn new(channels: Vec<InputChannel>) -> Self {
+        Self { channels, next: 0, watermark: TIME_NONE }
+    }
+
+    /// The next item of some channel, if one waits. Channels take turns.
+    pub(super) fn try_next(&mut self) -> Option<Incoming> {
+        for turn in 0..self.channels.len() {
+            let index = (self.next + turn) % self.channels.len();
+            if let Some(item) = self.channels[index].receiver.try_receive() {
+                self.next = index + 1;
+                return Some(self.take(index, item));
+            }
+        }
+        None
+    }
+
+    fn take(&mut self, index: usize, item: Item) -> Incoming {
+        let channel = &mut self.channels[index];
+        match item {
+            Item::Batch(mut batch) => {
+                channel.idle = false;
+                let others = self.channels.iter().enumerate().filter(|(other, _)| *other != index);
+                let others = others.map(|(_, channel)| channel.holds_back_to()).min();
+                let others = others.unwrap_or(TIME_END);
+                for watermark in &mut batch.watermarks {
+                    self.watermark = self.watermark.max(others.min(*watermark));
+                    self.channels[index].watermark = *watermark;
+                    *watermark = self.watermark;
+                }
+                Incoming::Batch(self.channels[index].input, batch)
+            }
+            Item::Watermark(watermark) => {
+                channel.idle = false;
+                channel.watermark = channel.watermark.max(watermark);
+                self.rise()
+            }
+            Item::Idle => {
+                channel.idle = true;
+                if self.channels.iter().all(|channel| channel.idle || channel.ended) {
+                    Incoming::Idle
+                } else {
+                    self.rise()
+                }
+            }
+            Item::End => {
+                channel.ended = true;
+                let all_ended = self.channels.iter().all(|channel| channel.ended);
+                if all_ended { Incoming::End } else { Incoming::Nothing }
+            }
+        }
+    }
+
+    fn rise(&mut self) -> Incoming {
+        let minimum = self.channels.iter().map(InputChannel::holds_back_to).min();
+        let minimum = minimum.unwrap_or(TIME_END);
+        if minimum <= self.watermark || self.channels.iter().all(|channel| channel.idle) {
+            return Incoming::Nothing;
+        }
+        self.watermark = minimum;
+        Incoming::Watermark(minimum)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::{Sender, Waker, channel};
+
+    fn inputs(count: usize) -> (Vec<Sender>, Inputs) {
+        let waker = Waker::default();
+        let (senders, receivers): (Vec<_>, Vec<_>) =
+            (0..count).map(|_| channel(&waker, &waker)).unzip();
+        let channels = receivers.into_iter().map(|receiver| InputChannel::new(receiver, 0));
+        (senders, Inputs::new(channels.collect()))
+    }
+
+    fn send(sender: &Sender, item: Item) {
+        assert!(sender.try_send(item).is_ok());
+    }
+
+    fn batch(watermarks: &[i64]) -> Item {
+        let mut batch = Batch { watermarks: watermarks.to_vec(), ..Batch::default() };
+        watermarks.iter().for_each(|_| batch.values.push(b"x"));
+        Item::Batch(batch)
+    }
+
+    fn drain(inputs: &mut Inputs) -> Vec<String> {
+        std::iter::from_fn(|| inputs.try_next())
+            .map(|incoming| match incoming {
+                Incoming::Batch(_, batch) => format!("{:?}", batch.watermarks),
+                Incoming::Watermark(watermark) => format!("{watermark}"),
+                other => format!("{other:?}"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn time_is_the_minimum_of_all_channels() {
+        let (senders, mut inputs) = inputs(2);
+        send(&senders[0], batch(&[TIME_NONE, 5]));
+        send(&senders[0], Item::Watermark(9));
+        assert_eq!(drain(&mut inputs), [format!("[{TIME_NONE}, {TIME_NONE}]"), "Nothing".into()]);
+        send(&senders[1], batch(&[TIME_NONE, 3, 7, 20]));
+        assert_eq!(drain(&mut inputs), [format!("[{TIME_NONE}, 3, 7, 9]")]);
+        send(&senders[1], Item::Watermark(30));
+        send(&senders[0], Item::Watermark(25));
+        assert_eq!(drain(&mut inputs).last().map(String::as_str), Some("25"));
+    }
+
+    #[test]
+    fn an_idle_channel_holds_nobody_back_and_never_turns_time_back() {
+        let (senders, mut inputs) = inputs(2);
+        send(&senders[0], Item::Watermark(9));
+        assert_eq!(drain(&mut inputs), ["Nothing"]);
+        send(&senders[1], Item::Idle);
+        assert_eq!(drain(&mut inputs), ["9"]);
+        send(&senders[1], batch(&[2, 4]));
+        assert_eq!(drain(&mut inputs), ["[9, 9]"]);
+        send(&senders[0], Item::Idle);
+        send(&senders[1], Item::Idle);
+        assert_eq!(drain(&mut inputs), ["Nothing", "Idle"]);
+    }
+
+    #[test]
+    fn a_stopped_channel_does_not_end_time_for_the_others() {
+        let (senders, mut inputs) = inputs(2);
+        send(&senders[0], Item::Watermark(9));
+        send(&senders[0], Item::End);
+        send(&senders[1], Item::Watermark(20));
+        assert_eq!(drain(&mut inputs), ["Nothing", "9", "Nothing"]);
+        send(&senders[1], Item::End);
+        assert_eq!(drain(&mut inputs), ["End"]);
+    }
+}

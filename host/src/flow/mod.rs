@@ -1,0 +1,61 @@
+//! The dataflow: sources, operators and sinks as tasks that hand batches to each other.
+//!
+//! A task's work advances by `step`, which never blocks: production drives each task with a thread of its own,
+//! a test can drive all of them with one loop. Batches, watermarks and ends travel in band through bounded
+//! channels; a full channel is the backpressure.
+//!
+//! Limits: a batch holds at most [`BATCH_RECORDS_MAX`] records or a little over [`BATCH_BYTES_MAX`] bytes, a
+//! channel [`CHANNEL_ITEMS_MAX`] items.
+
+mod channel;
+mod connectors;
+mod dead_letters;
+mod fields;
+mod inputs;
+mod metrics;
+mod operator;
+mod outlet;
+mod sink;
+mod source;
+mod task;
+
+pub use channel::{Receiver, Sender, Waker, channel};
+pub use connectors::{generator::Generator, open_source};
+pub use dead_letters::{DeadLetters, Rejects};
+pub use fields::required_fields;
+pub use inputs::{InputChannel, Inputs};
+pub use metrics::{Metrics, NodeKind, NodeMetrics};
+pub(crate) use operator::fault_error;
+pub use operator::{OperatorRejections, OperatorTask};
+pub use outlet::{Edge, EdgeKey, Outlet, Outlets};
+pub use sink::{PendingFile, PendingFiles, SinkWriter, open_sink};
+pub use source::{SourceSettings, SourceTask};
+pub use task::{Step, StopFlag, StopReason, Task, drive};
+
+use crate::model::Batch;
+
+/// The most records in a batch.
+pub const BATCH_RECORDS_MAX: usize = 1024;
+
+/// A batch that has that many bytes is full, whatever its number of records.
+pub const BATCH_BYTES_MAX: usize = 1 << 20;
+
+/// The most items that wait in a channel.
+pub const CHANNEL_ITEMS_MAX: usize = 8;
+
+/// After that many steps a task sends on what waits in batches that are not full, so that a partition that
+/// gets few records still learns of the time.
+pub const STEPS_UNTIL_FLUSH: u32 = 8;
+
+/// What travels between two tasks, in order.
+#[derive(Debug)]
+pub enum Item {
+    /// Records. Each carries the watermark that was in force before it.
+    Batch(Batch),
+    /// All records to come are expected to be later than this.
+    Watermark(i64),
+    /// Nothing will come for a while: do not wait for this side's watermark.
+    Idle,
+    /// Nothing will come any more. If the input ended by itself, `Watermark(TIME_END)` came before.
+    End,
+}

@@ -1,0 +1,226 @@
+//! One partition of an operator as a task: its inputs, the operator itself, its outputs.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::dead_letters::{Letter, Malformed, Rejects, encode};
+use super::fields::excerpt;
+use super::inputs::{Incoming, Inputs};
+use super::outlet::Outlets;
+use super::{NodeMetrics, Step, Task};
+use crate::env::Clock;
+use crate::error::{Error, Result};
+use crate::job::plan::FaultPolicy;
+use crate::model::{Batch, Fault, FaultReason, TIME_NONE};
+use crate::operator::{Cause, Operator, Outputs, Rejected, Rejections};
+
+/// A partition of an operator with everything around it.
+pub struct OperatorTask {
+    inputs: Inputs,
+    operator: Option<Operator>,
+    outputs: Outputs,
+    outlets: Outlets,
+    /// For records of this operator in which a reader finds no key.
+    keyless: Rejects,
+    watermark: i64,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<NodeMetrics>,
+    ended: bool,
+}
+
+impl OperatorTask {
+    /// A task around an open operator with that many declared outputs.
+    pub fn new(
+        inputs: Inputs,
+        operator: Operator,
+        outputs: usize,
+        outlets: Outlets,
+        keyless: Rejects,
+        clock: Arc<dyn Clock>,
+        metrics: Arc<NodeMetrics>,
+    ) -> Self {
+        Self {
+            inputs,
+            operator: Some(operator),
+            outputs: Outputs::new(outputs),
+            outlets,
+            keyless,
+            watermark: TIME_NONE,
+            clock,
+            metrics,
+            ended: false,
+        }
+    }
+
+    fn operator(&mut self) -> &mut Operator {
+        self.operator.as_mut().expect("an operator is closed only at the end")
+    }
+
+    fn take(&mut self, incoming: Incoming, now: i64) -> Result<()> {
+        let Self { operator, outputs, .. } = self;
+        let operator = operator.as_mut().expect("an operator is closed only at the end");
+        match incoming {
+            Incoming::Batch(input, batch) => {
+                NodeMetrics::add(&self.metrics.records_in, batch.len());
+                operator.process(input, &batch, now, outputs)?;
+                self.watermark = batch.watermarks.last().map_or(self.watermark, |&last| last);
+                self.route()
+            }
+            Incoming::Watermark(watermark) => {
+                operator.advance_watermark(watermark, now, outputs)?;
+                self.watermark = watermark;
+                self.route()
+            }
+            Incoming::Idle => self.outlets.set_idle(),
+            Incoming::Nothing => Ok(()),
+            Incoming::End => {
+                let operator = self.operator.take().expect("inputs end once");
+                self.ended = true;
+                self.outlets.end(self.watermark)?;
+                let id = &self.metrics.id;
+                operator.close().map_err(|fault| fault_error(id, "when it was closed", &fault))
+            }
+        }
+    }
+
+    /// Hands what the operator sent out to those who read it.
+    fn route(&mut self) -> Result<()> {
+        let keyless = &mut self.keyless;
+        for (output, batch) in self.outputs.batches.iter_mut().enumerate() {
+            if batch.is_empty() {
+                continue;
+            }
+            NodeMetrics::add(&self.metrics.records_out, batch.len());
+            self.outlets.route(output, batch, &mut |batch: &Batch, index, reason| {
+                let record = batch.values.get(index);
+                let position = batch.position(index);
+                let reason = &format!("as the next operator's input: {reason}");
+                keyless.reject(&Malformed { position, record, bytes: None, key: None, reason })
+            })?;
+            batch.clear();
+        }
+        Ok(())
+    }
+}
+
+impl Task for OperatorTask {
+    fn step(&mut self) -> Result<Step> {
+        if !self.outlets.send() {
+            return Ok(Step::Idle(None));
+        }
+        if self.ended {
+            return Ok(Step::Done);
+        }
+        let now = self.clock.now_ms();
+        if self.operator().next_processing_timer().is_some_and(|time| time <= now) {
+            let Self { operator, outputs, .. } = self;
+            let operator = operator.as_mut().expect("an operator is closed only at the end");
+            operator.advance_processing_time(now, outputs)?;
+            self.route()?;
+        }
+        match self.inputs.try_next() {
+            Some(incoming) => {
+                self.take(incoming, now)?;
+                if !self.ended {
+                    self.outlets.end_step(self.watermark, true)?;
+                }
+                Ok(Step::Worked)
+            }
+            None => {
+                self.outlets.flush(self.watermark)?;
+                if self.outlets.send() {
+                    Ok(Step::Idle(self.operator().next_processing_timer()))
+                } else {
+                    Ok(Step::Idle(None))
+                }
+            }
+        }
+    }
+}
+
+/// Applies the policies of one operator to what its function faults at.
+pub struct OperatorRejections {
+    /// For records that the function cannot decode.
+    pub malformed: Rejects,
+    /// For everything else.
+    pub on_fault: FaultPolicy,
+    /// Counts.
+    pub metrics: Arc<NodeMetrics>,
+}
+
+impl Rejections for OperatorRejections {
+    fn reject(&mut self, rejected: &Rejected<'_>) -> Result<()> {
+        let Rejected { fault, key, cause } = rejected;
+        if let (FaultReason::Malformed, Cause::Record { value, position }) = (fault.reason, cause) {
+            return self.malformed.reject(&Malformed {
+                position: position.clone(),
+                record: value,
+                bytes: None,
+                key: *key,
+                reason: &fault.message,
+            });
+        }
+        self.metrics.faults.fetch_add(1, Ordering::Relaxed);
+        match self.on_fault {
+            FaultPolicy::Fail => Err(self.fault_error(rejected)),
+            FaultPolicy::DeadLetter => {
+                let (record, encoding) = match cause {
+                    Cause::Record { value, .. } => {
+                        let (record, encoding) = encode(value);
+                        (Some(record), encoding)
+                    }
+                    Cause::Timer { .. } => (None, None),
+                };
+                let letters = self.malformed.letters();
+                let (node, partition) = letters.node();
+                let node = node.to_owned();
+                letters.write(&Letter {
+                    node: &node,
+                    partition,
+                    key: key.map(|key| String::from_utf8_lossy(key).into_owned()),
+                    position: describe(cause),
+                    reason: &fault.message,
+                    backtrace: &fault.backtrace,
+                    record,
+                    encoding,
+                    bytes: None,
+                })
+            }
+        }
+    }
+}
+
+impl OperatorRejections {
+    fn fault_error(&self, rejected: &Rejected<'_>) -> Error {
+        let key = rejected.key.map(|key| format!("key {}, ", excerpt(key))).unwrap_or_default();
+        let at = format!("at {key}{}", describe(&rejected.cause));
+        let error = fault_error(&self.metrics.id, &at, rejected.fault);
+        match rejected.cause {
+            Cause::Record { value, .. } => error.hint(format!(
+                "the record is {}; to go on without such records, set on_fault = \"dead-letter\" on {:?}",
+                excerpt(value),
+                self.metrics.id
+            )),
+            Cause::Timer { .. } => error,
+        }
+    }
+}
+
+fn describe(cause: &Cause<'_>) -> String {
+    match cause {
+        Cause::Record { position, .. } => position.to_string(),
+        Cause::Timer { timestamp, domain } => {
+            let domain = format!("{domain:?}").to_lowercase();
+            format!("{domain}-time timer {timestamp}")
+        }
+    }
+}
+
+/// The error of an operator whose function faulted.
+pub(crate) fn fault_error(operator: &str, at: &str, fault: &Fault) -> Error {
+    let error = Error::guest(format!("operator {operator:?} faulted {at}: {fault}"));
+    if fault.backtrace.is_empty() {
+        return error;
+    }
+    error.caused_by(format!("guest backtrace, innermost first: {}", fault.backtrace.join(" <- ")))
+}

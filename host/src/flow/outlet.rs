@@ -1,0 +1,283 @@
+//! The output side of a task: routes batches to the partitions of the operators that read them, and to sinks.
+//!
+//! Nothing here blocks. What a full channel does not take waits in its lane, and the task does no more work
+//! until every lane is empty: that is the backpressure.
+
+use std::collections::VecDeque;
+
+use super::fields::{self, FieldError};
+use super::sink::SinkWriter;
+use super::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Item, Sender};
+use crate::error::Result;
+use crate::job::plan::Field;
+use crate::model::{Batch, Format, KeyHash, Packed, TIME_NONE};
+use crate::wasm::Instance;
+
+/// One output of a task and everybody who reads it.
+#[derive(Debug, Default)]
+pub struct Outlet {
+    /// Operators.
+    pub edges: Vec<Edge>,
+    /// Sinks, which run within the task.
+    pub sinks: Vec<SinkWriter>,
+}
+
+/// The outlets of a task, one for each output.
+#[derive(Debug)]
+pub struct Outlets {
+    outlets: Vec<Outlet>,
+    steps_since_flush: u32,
+    watermark: i64,
+    idle: bool,
+}
+
+/// What to do with a record whose key cannot be found: the record's index, and why.
+pub(super) type OnKeyless<'a> = &'a mut dyn FnMut(&Batch, usize, &FieldError) -> Result<()>;
+
+/// An edge to the partitions of an operator.
+#[derive(Debug)]
+pub struct Edge {
+    key: EdgeKey,
+    format: Format,
+    max_parallelism: u32,
+    lanes: Vec<Lane>,
+    next_lane: usize,
+}
+
+/// How an edge finds the partition of a record.
+#[derive(Debug)]
+pub enum EdgeKey {
+    /// By the key group of a field.
+    Field(Field),
+    /// By the key group of the key that the function extracts as its input of this index.
+    Function(Box<Instance>, u32),
+    /// All to the one lane that there is.
+    Forward,
+    /// To each lane in turn.
+    Rebalance,
+    /// To all lanes.
+    Broadcast,
+}
+
+/// The way to one partition.
+#[derive(Debug)]
+struct Lane {
+    sender: Sender,
+    batch: Batch,
+    waiting: VecDeque<Item>,
+}
+
+impl Lane {
+    fn flush(&mut self) {
+        if !self.batch.is_empty() {
+            let next = Batch::with_capacity_of(&self.batch);
+            self.waiting.push_back(Item::Batch(std::mem::replace(&mut self.batch, next)));
+        }
+    }
+
+    fn flush_if_full(&mut self) {
+        if self.batch.is_full() {
+            self.flush();
+        }
+    }
+
+    /// Sends what waits. Returns whether all of it could be sent.
+    fn send(&mut self) -> bool {
+        while let Some(item) = self.waiting.pop_front() {
+            if let Err(item) = self.sender.try_send(item) {
+                self.waiting.push_front(item);
+                return false;
+            }
+        }
+        true
+    }
+}
+
+impl Edge {
+    /// An edge through these channels, one for each partition.
+    pub fn new(key: EdgeKey, format: Format, max_parallelism: u32, senders: Vec<Sender>) -> Self {
+        let lane = |sender| Lane { sender, batch: Batch::default(), waiting: VecDeque::new() };
+        let lanes = senders.into_iter().map(lane).collect();
+        Self { key, format, max_parallelism, lanes, next_lane: 0 }
+    }
+
+    fn route(&mut self, batch: &Batch, on_keyless: OnKeyless<'_>) -> Result<()> {
+        match &mut self.key {
+            EdgeKey::Field(field) => {
+                let field = field.clone();
+                for index in 0..batch.len() {
+                    match fields::find(batch.values.get(index), self.format, &field) {
+                        Ok(key) => self.push_keyed(batch, index, &key),
+                        Err(error) => on_keyless(batch, index, &error)?,
+                    }
+                }
+            }
+            EdgeKey::Function(extractor, input) => {
+                match extractor.extract_keys(*input, &batch.values) {
+                    Ok(keys) => self.push_all_keyed(batch, &keys),
+                    // One by one, to find the records that have no key.
+                    Err(_) => self.extract_one_by_one(batch, on_keyless)?,
+                }
+            }
+            EdgeKey::Forward => self.lanes[0].batch.extend(batch),
+            EdgeKey::Rebalance => {
+                for index in 0..batch.len() {
+                    let lane = self.next_lane;
+                    self.lanes[lane].batch.push_from(batch, index);
+                    self.next_lane = (lane + 1) % self.lanes.len();
+                }
+            }
+            EdgeKey::Broadcast => self.lanes.iter_mut().for_each(|lane| lane.batch.extend(batch)),
+        }
+        self.lanes.iter_mut().for_each(Lane::flush_if_full);
+        Ok(())
+    }
+
+    fn push_keyed(&mut self, batch: &Batch, index: usize, key: &[u8]) {
+        let hash = KeyHash::of(key);
+        let lanes = u32::try_from(self.lanes.len()).expect("parallelism is checked");
+        let lane = hash.key_group(self.max_parallelism).partition(lanes, self.max_parallelism);
+        let target = &mut self.lanes[lane.0 as usize].batch;
+        target.push_from(batch, index);
+        target.keys.push(key);
+        target.hashes.push(hash);
+    }
+
+    fn push_all_keyed(&mut self, batch: &Batch, keys: &Packed) {
+        keys.iter().enumerate().for_each(|(index, key)| self.push_keyed(batch, index, key));
+    }
+
+    fn extract_one_by_one(&mut self, batch: &Batch, on_keyless: OnKeyless<'_>) -> Result<()> {
+        for index in 0..batch.len() {
+            let EdgeKey::Function(extractor, input) = &mut self.key else {
+                unreachable!("only edges by function extract keys")
+            };
+            let value = std::iter::once(batch.values.get(index)).collect();
+            match extractor.extract_keys(*input, &value) {
+                Ok(key) => self.push_keyed(batch, index, key.get(0)),
+                Err(fault) => on_keyless(batch, index, &format!("its key: {fault}"))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Outlets {
+    /// These outlets, one for each output of the task.
+    pub fn new(outlets: Vec<Outlet>) -> Self {
+        Self { outlets, steps_since_flush: 0, watermark: TIME_NONE, idle: false }
+    }
+
+    /// Sends what waits. Returns whether all of it could be sent; if not, the task must not go on.
+    pub(super) fn send(&mut self) -> bool {
+        let mut all = true;
+        for lane in self.lanes() {
+            all &= lane.send();
+        }
+        all
+    }
+
+    fn lanes(&mut self) -> impl Iterator<Item = &mut Lane> {
+        let edges = self.outlets.iter_mut().flat_map(|outlet| &mut outlet.edges);
+        edges.flat_map(|edge| &mut edge.lanes)
+    }
+
+    /// Hands a batch of output `output` to all who read it.
+    pub(super) fn route(
+        &mut self,
+        output: usize,
+        batch: &Batch,
+        on_keyless: OnKeyless<'_>,
+    ) -> Result<()> {
+        let outlet = &mut self.outlets[output];
+        for edge in &mut outlet.edges {
+            edge.route(batch, on_keyless)?;
+        }
+        outlet.sinks.iter_mut().try_for_each(|sink| sink.write(batch))
+    }
+
+    /// Ends a step: flushes if there is nothing more to do at once, or if it has been a while.
+    pub(super) fn end_step(&mut self, watermark: i64, more: bool) -> Result<()> {
+        self.steps_since_flush += 1;
+        if more && self.steps_since_flush < super::STEPS_UNTIL_FLUSH {
+            return Ok(());
+        }
+        self.flush(watermark)
+    }
+
+    /// Makes everything visible to those who read: records that wait, and the watermark if it has risen.
+    pub(super) fn flush(&mut self, watermark: i64) -> Result<()> {
+        self.steps_since_flush = 0;
+        let risen = watermark > self.watermark;
+        self.watermark = self.watermark.max(watermark);
+        self.idle &= !risen;
+        for lane in self.lanes() {
+            lane.flush();
+            if risen {
+                lane.waiting.push_back(Item::Watermark(watermark));
+            }
+        }
+        let mut sinks = self.outlets.iter_mut().flat_map(|outlet| &mut outlet.sinks);
+        sinks.try_for_each(SinkWriter::flush)
+    }
+
+    /// Tells all who read not to wait for this task's watermarks.
+    pub(super) fn set_idle(&mut self) -> Result<()> {
+        self.flush(self.watermark)?;
+        if !self.idle {
+            self.idle = true;
+            self.lanes().for_each(|lane| lane.waiting.push_back(Item::Idle));
+        }
+        Ok(())
+    }
+
+    /// Flushes and tells all who read that nothing will come any more.
+    pub(super) fn end(&mut self, watermark: i64) -> Result<()> {
+        self.flush(watermark)?;
+        self.lanes().for_each(|lane| lane.waiting.push_back(Item::End));
+        let mut sinks = self.outlets.iter_mut().flat_map(|outlet| &mut outlet.sinks);
+        sinks.try_for_each(SinkWriter::finish)
+    }
+}
+
+impl Batch {
+    /// An empty batch that takes as much as `other` holds without growing.
+    fn with_capacity_of(other: &Batch) -> Self {
+        let packed = |other: &Packed| Packed::with_capacity(other.len(), other.bytes.len());
+        Self {
+            values: packed(&other.values),
+            timestamps: Vec::with_capacity(other.len()),
+            watermarks: Vec::with_capacity(other.len()),
+            keys: packed(&other.keys),
+            hashes: Vec::with_capacity(other.hashes.len()),
+            lines: Vec::with_capacity(other.len()),
+            split: None,
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.len() >= BATCH_RECORDS_MAX || self.values.bytes.len() >= BATCH_BYTES_MAX
+    }
+
+    /// Adds record `index` of `other` without its key.
+    fn push_from(&mut self, other: &Batch, index: usize) {
+        self.values.push(other.values.get(index));
+        self.timestamps.push(other.timestamps[index]);
+        self.watermarks.push(other.watermarks[index]);
+        self.lines.push(other.lines[index]);
+        if self.split.is_none() {
+            self.split.clone_from(&other.split);
+        }
+    }
+
+    /// Adds all records of `other` without their keys.
+    fn extend(&mut self, other: &Batch) {
+        self.values.extend(&other.values, 0..other.len());
+        self.timestamps.extend_from_slice(&other.timestamps);
+        self.watermarks.extend_from_slice(&other.watermarks);
+        self.lines.extend_from_slice(&other.lines);
+        if self.split.is_none() {
+            self.split.clone_from(&other.split);
+        }
+    }
+}

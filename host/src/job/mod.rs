@@ -1,0 +1,14 @@
+//! A job: as written (`spec`), as checked (`plan`, made by `check`), as it runs (`run`).
+
+mod build;
+mod check;
+pub mod plan;
+mod report;
+mod run;
+pub mod spec;
+
+pub use check::check;
+pub use report::{NodeReport, Report, Status};
+pub use run::{RunOptions, run};
+pub use plan::Plan;
+pub use spec::{JobFile, Problems, Setting, show_bytes, show_duration};

@@ -1,0 +1,28 @@
+//! `cargo xtask setup`: installs what the machine lacks, and says so; quick when all is there.
+//!
+//! Two parts, each of which names the Debian packages it still wants: `native` (what the host's
+//! build needs) and `guest_toolchain` (what compiles functions to wasm). `packages` installs them.
+
+mod guest_toolchain;
+mod native;
+mod packages;
+
+use crate::shell::{Outcome, say};
+
+/// Brings the machine into a state in which everything here builds.
+pub fn run() -> Outcome {
+    let mut wanted = native::lacking();
+    let lacks_toolchain = !guest_toolchain::is_ready() && !guest_toolchain::add_by_rustup();
+    if lacks_toolchain {
+        wanted.extend(guest_toolchain::PACKAGES);
+    }
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    packages::install(&wanted)?;
+    if lacks_toolchain && !guest_toolchain::is_ready() {
+        return Err(guest_toolchain::advice());
+    }
+    say("set-up is complete");
+    Ok(())
+}
