@@ -31,11 +31,15 @@
 /// # fn main() {}
 /// ```
 ///
-/// The kinds are `keyed_process`, `process`, `rich_flat_map` and `rich_map`.
+/// The kinds are `keyed_process`, `process`, `rich_flat_map` and `rich_map`. A kind with keys may bring a
+/// [`KeySelector`](crate::function::KeySelector): `export!(keyed_process: MyFunction, key_by: MyKey)`.
 #[macro_export]
 macro_rules! export {
     (keyed_process: $function:ty) => {
         $crate::__export!($crate::runtime::KeyedProcess<$function>);
+    };
+    (keyed_process: $function:ty, key_by: $key:ty) => {
+        $crate::__export!($crate::runtime::KeyedBy<$crate::runtime::KeyedProcess<$function>, $key>);
     };
     (process: $function:ty) => {
         $crate::__export!($crate::runtime::Process<$function>);
@@ -43,8 +47,14 @@ macro_rules! export {
     (rich_flat_map: $function:ty) => {
         $crate::__export!($crate::runtime::RichFlatMap<$function>);
     };
+    (rich_flat_map: $function:ty, key_by: $key:ty) => {
+        $crate::__export!($crate::runtime::KeyedBy<$crate::runtime::RichFlatMap<$function>, $key>);
+    };
     (rich_map: $function:ty) => {
         $crate::__export!($crate::runtime::RichMap<$function>);
+    };
+    (rich_map: $function:ty, key_by: $key:ty) => {
+        $crate::__export!($crate::runtime::KeyedBy<$crate::runtime::RichMap<$function>, $key>);
     };
 }
 
@@ -83,10 +93,10 @@ macro_rules! __export {
                     $crate::runtime::fire(timers)
                 }
                 fn extract_keys(
-                    input: u32,
+                    _input: u32,
                     values: contract::Packed,
                 ) -> ::core::result::Result<contract::Packed, contract::Fault> {
-                    $crate::runtime::extract_keys(input, values)
+                    $crate::runtime::extract_keys::<$adaptor>(values)
                 }
                 fn close() {
                     $crate::runtime::close();

@@ -134,3 +134,37 @@ pub trait RichMapFunction: Sized + 'static {
     /// The partition ends in good order. Not called after a fault.
     fn close(&mut self) {}
 }
+
+/// Finds the key of a record, for a job file that says `partition = "function"`: a key that is no
+/// field, or one that is normalised. Flink's `KeySelector`.
+///
+/// ```
+/// use tidegate_sdk::prelude::*;
+///
+/// /// Users whatever the case of their names.
+/// struct ByUser;
+///
+/// impl KeySelector for ByUser {
+///     type In<'a> = Csv<(&'a str, &'a str, i64)>;
+///
+///     fn key(Csv((user, _, _)): Self::In<'_>) -> Result<Vec<u8>> {
+///         Ok(user.to_lowercase().into_bytes())
+///     }
+/// }
+///
+/// assert_eq!(ByUser::key(Csv(("Alice", "/home", 1)))?, b"alice");
+/// # Ok::<(), tidegate_sdk::Error>(())
+/// ```
+///
+/// Exported with its function: `tidegate_sdk::export!(keyed_process: MyFunction, key_by: ByUser)`.
+pub trait KeySelector: 'static {
+    /// What a record is read into; it may borrow from the batch.
+    type In<'a>: Decode<'a>;
+
+    /// The key of a record. Must be the same for the same record, always: it decides where the
+    /// record's state is.
+    ///
+    /// # Errors
+    /// An error makes the job's `malformed` policy for the sending node decide.
+    fn key(value: Self::In<'_>) -> Result<Vec<u8>>;
+}

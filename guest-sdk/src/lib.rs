@@ -223,7 +223,7 @@ pub mod prelude {
     };
     pub use crate::error::{Error, Result};
     pub use crate::function::{
-        KeyedProcessFunction, ProcessFunction, RichFlatMapFunction, RichMapFunction,
+        KeySelector, KeyedProcessFunction, ProcessFunction, RichFlatMapFunction, RichMapFunction,
     };
     pub use crate::log;
     pub use crate::setup::Setup;

@@ -117,28 +117,21 @@ impl Running {
 
     /// Sends it the signal that Ctrl-C sends.
     pub fn interrupt(&self) {
-        self.signal("INT");
+        signal(self.id, "INT");
     }
 
     /// Waits for its end; what was not read of its standard output is part of the result.
     pub fn wait(self) -> Ended {
-        let id = self.id;
-        let mut stdout = self.stdout;
-        let stdout = thread::spawn(move || read_text(&mut stdout));
-        let status = self.ended.recv_timeout(TIME_MAX);
-        if status.is_err() {
-            signal(id, "KILL");
-        }
-        let stdout = stdout.join().expect("reading does not panic");
-        let stderr = self.stderr.join().expect("reading does not panic");
-        match status {
-            Ok(status) => Ended { status: status.code(), stdout, stderr },
-            Err(_) => panic!("still running after {TIME_MAX:?}; it wrote\n{stdout}\n{stderr}"),
-        }
+        let Self { id, stdout, stderr, ended } = self;
+        let stdout = thread::spawn(move || read_text(stdout));
+        finish(id, || stdout.join().expect("reading does not panic"), stderr, &ended)
     }
 
-    fn signal(&self, name: &str) {
-        signal(self.id, name);
+    /// Closes the reading end of its standard output and waits for its end.
+    pub fn close_stdout(self) -> Ended {
+        let Self { id, stdout, stderr, ended } = self;
+        drop(stdout);
+        finish(id, String::new, stderr, &ended)
     }
 }
 
@@ -202,6 +195,25 @@ pub fn write_large(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::R
     let file = fs::File::create(path).expect("the folder is there");
     let mut file = std::io::BufWriter::new(file);
     write(&mut file).and_then(|()| file.flush()).expect("the disk has room");
+}
+
+/// Waits for the end of process `id`, or ends it when its time is up.
+fn finish(
+    id: u32,
+    stdout: impl FnOnce() -> String,
+    stderr: JoinHandle<String>,
+    ended: &Receiver<ExitStatus>,
+) -> Ended {
+    let status = ended.recv_timeout(TIME_MAX);
+    if status.is_err() {
+        signal(id, "KILL");
+    }
+    let stdout = stdout();
+    let stderr = stderr.join().expect("reading does not panic");
+    match status {
+        Ok(status) => Ended { status: status.code(), stdout, stderr },
+        Err(_) => panic!("still running after {TIME_MAX:?}; it wrote\n{stdout}\n{stderr}"),
+    }
 }
 
 fn wait(mut child: Child) -> Receiver<ExitStatus> {

@@ -1,6 +1,6 @@
 //! `cargo xtask demo`: from a fresh clone to the output of a job on real input.
 
-use crate::shell::{Outcome, run as run_command, say};
+use crate::shell::{Outcome, line_of, run as run_command, say};
 use crate::workspace::{Workspace, typed};
 use crate::{guests, setup};
 use std::fs::{self, File};
@@ -21,17 +21,19 @@ pub fn run(workspace: &Workspace) -> Outcome {
     if output.exists() {
         fs::remove_dir_all(&output).map_err(|error| format!("{}: {error}", output.display()))?;
     }
-    let job = "examples/temp-alert/job.toml";
-    say(&format!("running {job} over real temperatures"));
     let mut set = std::ffi::OsString::from("sink.out.path=");
     set.push(output.join("temp-alert"));
-    run_command(workspace.command(workspace.host()).args(["run", job, "--set"]).arg(set))?;
+    let mut job = workspace.command(workspace.binary("tidegate"));
+    job.args(["run", "examples/temp-alert/job.toml", "--set"]).arg(set);
+    say("running a job over real readings: where does the temperature jump by over 10 degrees?");
+    say(&line_of(&job));
+    run_command(&mut job)?;
 
     let lines = show_first_lines(&output.join("temp-alert"))?;
-    let host = typed(&workspace.host());
-    let examples = typed(&workspace.root().join("examples"));
-    println!("Its {lines} alerts (sensor,previous,current) are in {}", typed(&output));
-    println!("Next, page views by user:  {host} run {examples}/periodic-pv/job.toml");
+    let host = typed(&workspace.binary("tidegate"));
+    let next = typed(&workspace.root().join("examples/periodic-pv/job.toml"));
+    println!("All {lines} alerts (sensor,previous,current) are in {}", typed(&output));
+    println!("Next, page views by user:  {host} run {next}");
     println!("Next, your own function:   {host} new my-function --kind keyed");
     Ok(())
 }

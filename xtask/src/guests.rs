@@ -19,5 +19,5 @@ pub fn build(workspace: &Workspace, crates: &[PathBuf]) -> Outcome {
     run(&mut workspace.cargo("build --release --workspace --bin tidegate"))?;
     say(&format!("building {} function crates", crates.len()));
     let names = crates.iter().map(|path| path.strip_prefix(workspace.root()).unwrap_or(path));
-    run(workspace.command(workspace.host()).arg("build").args(names))
+    run(workspace.command(workspace.binary("tidegate")).arg("build").args(names))
 }

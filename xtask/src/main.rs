@@ -4,6 +4,7 @@
 //! seconds. Progress goes to stderr, the answer (the demo's output, the tests' results) to stdout.
 //! Not part of the product: nothing in `host/` or `guest-sdk/` knows this crate.
 
+mod bench;
 mod demo;
 mod guests;
 mod setup;
@@ -19,10 +20,11 @@ Build, show and test Tidegate
 
 Usage: cargo xtask COMMAND
 
-  demo         build what is needed and run a job on real input (start here)
-  test [STEP]  everything CI checks, or one step of it
-  setup        install what the machine lacks (the other commands call it)
-  guests       build the host and every component of examples/ and tests/guests/
+  demo           build what is needed and run a job on real input (start here)
+  test [STEP]    everything CI checks, or one step of it
+  setup          install what the machine lacks (the other commands call it)
+  guests         build the host and every component of examples/ and tests/guests/
+  bench [ARG]…   measure the host beside a native loop
 ";
 
 fn main() -> ExitCode {
@@ -42,6 +44,9 @@ fn main() -> ExitCode {
             setup::run()?;
             guests::build_all(&workspace)
         }),
+        ["bench", arguments @ ..] => {
+            Workspace::find().and_then(|workspace| bench::run(&workspace, arguments))
+        }
         _ => {
             eprint!("unknown: {}\n\n{HELP}\n{}", words.join(" "), test::steps_help());
             return ExitCode::from(2);

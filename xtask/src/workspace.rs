@@ -36,9 +36,9 @@ impl Workspace {
         &self.target
     }
 
-    /// The host's binary, built or not.
-    pub fn host(&self) -> PathBuf {
-        self.target.join("release").join(format!("tidegate{}", env::consts::EXE_SUFFIX))
+    /// A program of the workspace, built or not.
+    pub fn binary(&self, name: &str) -> PathBuf {
+        self.target.join("release").join(format!("{name}{}", env::consts::EXE_SUFFIX))
     }
 
     /// Cargo with `arguments` separated by blanks.

@@ -18,13 +18,10 @@ mod exports {
 
     use crate::bindings::exports::tidegate::function::function::OpenContext;
     use crate::bindings::tidegate::function::declarations::Declaration;
-    use crate::bindings::tidegate::function::types::{
-        Batch, Effects, Fault, FaultKind, Packed, TimerBatch,
-    };
-    use crate::error::Error;
+    use crate::bindings::tidegate::function::types::{Batch, Effects, Fault, Packed, TimerBatch};
     use crate::log;
     use crate::runtime::instance::{self, Instance};
-    use crate::runtime::operator::{Adaptor, fault};
+    use crate::runtime::operator::Adaptor;
 
     thread_local! {
         static INSTANCE: RefCell<Option<Instance>> = const { RefCell::new(None) };
@@ -56,8 +53,8 @@ mod exports {
         with_instance(|instance| instance.fire(timers))
     }
 
-    pub fn extract_keys(_input: u32, _values: Packed) -> Result<Packed, Fault> {
-        Err(fault(FaultKind::Failed, None, Error::msg("this function does not extract keys")))
+    pub fn extract_keys<A: Adaptor>(values: Packed) -> Result<Packed, Fault> {
+        instance::extract_keys::<A>(&values)
     }
 
     pub fn close() {

@@ -5,6 +5,8 @@ use crate::bindings::exports::tidegate::function::function::OpenContext;
 use crate::bindings::tidegate::function::declarations::{
     Declaration, InputDeclaration, OutputDeclaration, StateDeclaration,
 };
+#[cfg(any(test, target_family = "wasm"))]
+use crate::bindings::tidegate::function::types::Packed;
 use crate::bindings::tidegate::function::types::{Batch, Effects, Fault, FaultKind, TimerBatch};
 use crate::error::{Error, Result};
 use crate::setup::Setup;
@@ -67,8 +69,26 @@ pub fn describe<A: Adaptor>() -> Result<Declaration> {
         states: setup.states,
         parameters: setup.parameters,
         timers: A::HAS_TIMERS,
-        extracts_keys: false,
+        extracts_keys: A::EXTRACTS_KEYS,
     })
+}
+
+/// The key of each record. Native tests of a key selector call it directly.
+///
+/// # Errors
+/// The fault of the first record that has none.
+#[cfg(any(test, target_family = "wasm"))]
+pub fn extract_keys<A: Adaptor>(values: &Packed) -> Result<Packed, Fault> {
+    let mut keys = Packed { bytes: Vec::new(), ends: Vec::with_capacity(values.ends.len()) };
+    let mut start = 0;
+    for (index, &end) in values.ends.iter().enumerate() {
+        let key = A::extract_key(&values.bytes[start..end as usize])
+            .map_err(|error| fault(FaultKind::Malformed, Some(index as u32), error))?;
+        keys.bytes.extend_from_slice(&key);
+        keys.ends.push(keys.bytes.len() as u32);
+        start = end as usize;
+    }
+    Ok(keys)
 }
 
 fn try_open<A: Adaptor>(context: OpenContext) -> Result<Instance> {

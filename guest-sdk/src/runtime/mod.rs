@@ -12,6 +12,7 @@ mod call;
 mod component;
 mod drive;
 mod instance;
+mod keyed_by;
 mod keyed_process;
 mod operator;
 mod process;
@@ -21,6 +22,7 @@ mod rich_map;
 pub use component::check;
 #[cfg(target_family = "wasm")]
 pub use component::{close, describe, extract_keys, fire, hook_panics, open, process};
+pub use keyed_by::KeyedBy;
 pub use keyed_process::KeyedProcess;
 pub use operator::{Adaptor, Operator, Shape};
 pub use process::Process;

@@ -48,6 +48,9 @@ pub trait Adaptor: Operator + Sized + 'static {
     /// The format of the main output, None for a function without one.
     const MAIN_OUTPUT: Option<Format>;
 
+    /// Whether [`extract_key`](Self::extract_key) works.
+    const EXTRACTS_KEYS: bool = false;
+
     /// The names of its inputs, and what their records are read into.
     fn inputs() -> Vec<(&'static str, String)>;
 
@@ -56,6 +59,15 @@ pub trait Adaptor: Operator + Sized + 'static {
     /// # Errors
     /// What the function's `open` gives.
     fn open(setup: &mut Setup) -> Result<Self>;
+
+    /// The key of a record.
+    ///
+    /// # Errors
+    /// If the record has none, or the function does not extract keys.
+    fn extract_key(record: &[u8]) -> Result<Vec<u8>> {
+        let _ = record;
+        Err(Error::msg("this function does not extract keys"))
+    }
 }
 
 /// An error as the contract wants it.

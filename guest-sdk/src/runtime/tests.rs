@@ -1,6 +1,8 @@
 //! What functions declare, how they open, and how they fail.
 
+use super::instance::{describe, extract_keys};
 use crate::bindings::tidegate::function::declarations::{Kind, StateKind};
+use crate::bindings::tidegate::function::types::{FaultKind as Contract, Packed};
 use crate::codec::Format;
 use crate::prelude::*;
 use crate::testing::{Fault, FaultKind, Harness};
@@ -219,4 +221,34 @@ fn an_output_that_cannot_be_written_is_a_fault() {
     let fault = harness.push("k", "x", 0).unwrap_err();
     assert_eq!((fault.kind, fault.at), (FaultKind::Failed, Some(0)));
     assert_eq!(fault.message, "Csv writes fields by position and cannot write a map");
+}
+
+struct ByWord;
+
+impl KeySelector for ByWord {
+    type In<'a> = Csv<(&'a str, i64)>;
+
+    fn key(Csv((word, _)): Self::In<'_>) -> Result<Vec<u8>> {
+        Ok(word.to_uppercase().into_bytes())
+    }
+}
+
+#[test]
+fn a_key_selector_is_declared_and_finds_the_keys() {
+    type Keyed = crate::runtime::KeyedBy<crate::runtime::KeyedProcess<Everything>, ByWord>;
+    assert!(describe::<Keyed>().unwrap().extracts_keys);
+    let values = |words: &[&str]| {
+        let mut packed = Packed { bytes: Vec::new(), ends: Vec::new() };
+        for word in words {
+            packed.bytes.extend_from_slice(word.as_bytes());
+            packed.ends.push(packed.bytes.len() as u32);
+        }
+        packed
+    };
+    let keys = extract_keys::<Keyed>(&values(&["a,1", "bc,2"])).unwrap();
+    assert_eq!((keys.bytes, keys.ends), (b"ABC".to_vec(), vec![1, 3]));
+    let fault = extract_keys::<Keyed>(&values(&["a,1", "b"])).unwrap_err();
+    assert_eq!((fault.kind, fault.at), (Contract::Malformed, Some(1)));
+    let fault = extract_keys::<crate::runtime::KeyedProcess<Everything>>(&values(&["a,1"]));
+    assert!(fault.unwrap_err().message.contains("does not extract keys"));
 }

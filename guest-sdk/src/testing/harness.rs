@@ -201,7 +201,8 @@ impl<M> Harness<M> {
         let effects = self.instance.process(batch);
         let effects = self.check(effects, extent)?;
         self.apply(effects, &keys, |cause| key_of[cause] as usize);
-        Ok(())
+        // A timer that was registered for a time already past is due at once.
+        self.fire_due(TimeDomain::EventTime, self.watermark)
     }
 
     fn fire_due(&mut self, domain: TimeDomain, now: i64) -> Result<(), Fault> {

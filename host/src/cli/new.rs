@@ -21,7 +21,8 @@ pub struct Arguments {
     /// The folder to create; default: the name, below the current folder
     #[arg(long, value_name = "DIR")]
     path: Option<PathBuf>,
-    /// The folder of the tidegate-sdk crate; default: the one this program was built with, if it is there
+    /// The folder of the tidegate-sdk crate; default: the one this program was built with, if it is
+    /// there
     #[arg(long, value_name = "DIR")]
     sdk: Option<PathBuf>,
 }
@@ -109,7 +110,8 @@ fn check_name(name: &str) -> Result<()> {
     if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(allowed) {
         return Err(Error::input(format!("`{name}` is no name for a crate")).hint(hint));
     }
-    // Keywords cannot name a library; the list of the language is longer, but these are what people try.
+    // Keywords cannot name a library; the list of the language is longer, but these are what people
+    // try.
     const KEYWORDS: [&str; 14] = [
         "as", "async", "fn", "for", "if", "impl", "in", "loop", "match", "move", "type", "use",
         "where", "while",

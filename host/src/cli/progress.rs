@@ -1,5 +1,5 @@
-//! One line on the terminal while a job runs: records and rate of each source. Shown after 250 ms, removed at
-//! the end, and never shown where stderr is not a terminal.
+//! One line on the terminal while a job runs: records and rate of each source. Shown after 250 ms,
+//! removed at the end, and never shown where stderr is not a terminal.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -33,7 +33,7 @@ impl Progress {
         if !wanted || !ui.shows_progress() {
             return Self { bar, end: None, thread: None };
         }
-        let style = ProgressStyle::with_template("{spinner} {wide_msg}");
+        let style = ProgressStyle::with_template("{wide_msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
         let (end, ended) = channel::<()>();
         let shown = bar.clone();
@@ -45,7 +45,6 @@ impl Progress {
                     shown.set_draw_target(ProgressDrawTarget::stderr());
                 }
                 shown.set_message(line(&metrics, &mut before, wait));
-                shown.tick();
                 wait = INTERVAL;
             }
         };
@@ -119,9 +118,19 @@ mod tests {
 
     #[test]
     fn the_line_tells_rates_of_sources() {
-        let source = NodeMetrics::new("clicks", NodeKind::Source);
-        let sink = NodeMetrics::new("out", NodeKind::Sink);
-        NodeMetrics::add(&source.records_in, 3000);
+        let node = |id: &str, kind, records: u64| {
+            let metrics = NodeMetrics {
+                id: id.into(),
+                kind,
+                records_in: records.into(),
+                records_out: 0.into(),
+                malformed: 0.into(),
+                faults: 0.into(),
+            };
+            Arc::new(metrics)
+        };
+        let source = node("clicks", NodeKind::Source, 3000);
+        let sink = node("out", NodeKind::Sink, 7);
         let metrics = Metrics { nodes: vec![source, sink] };
         let mut before = vec![1000, 0];
         let line = line(&metrics, &mut before, Duration::from_millis(500));

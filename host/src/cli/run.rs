@@ -4,18 +4,17 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::failure::Failure;
+use indicatif::ProgressBar;
+
+use super::failure::{Failure, INTERRUPTED};
 use super::progress::Progress;
 use super::ui::Ui;
 use super::{JobArguments, summary};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::flow::{Metrics, StopFlag, StopReason};
 use crate::job::plan::{Plan, SinkConnector};
 use crate::job::{self, Report, RunOptions, Status, check};
 use crate::wasm::{Engine, LogSink};
-
-/// The status by which shells report an interrupt.
-const INTERRUPTED: i32 = 130;
 
 /// Run a job until its input ends
 #[derive(clap::Args)]
@@ -26,7 +25,8 @@ const INTERRUPTED: i32 = 130;
 pub struct Arguments {
     #[command(flatten)]
     job: JobArguments,
-    /// The state to begin with: latest, none or the path of a checkpoint. This version takes no checkpoints
+    /// The state to begin with: latest, none or the path of a checkpoint. This version takes no
+    /// checkpoints
     #[arg(
         long,
         value_name = "latest|none|PATH",
@@ -45,50 +45,59 @@ pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
         let message = "this version takes no checkpoints yet, so there is none to restore";
         return Err(Error::input(message).hint("leave --restore out").into());
     }
+    if let Some(path) = &arguments.report {
+        check_report(path)?;
+    }
     let plan = check(arguments.job.load()?, &Engine::new()?)?;
     ui.warnings(&plan);
-    let outputs = summary::outputs(&plan);
-    let report = run_watched(plan, ui)?;
-    ui.story(summary::render(&report, &outputs));
+    let report = run_watched(&plan, ui)?;
+    ui.story(summary::render(&report, &plan));
     if let Some(path) = &arguments.report {
         write_report(path, &report)?;
     }
     match report.status {
-        // A reader that has seen enough, as `head`, is no error.
+        // Nobody reads the output any more: that is how pipes end.
         Status::Finished | Status::OutputClosed => Ok(()),
-        Status::Stopped => {
-            Err(Error::new(ErrorKind::Interrupted, "the job was stopped before its input ended")
-                .into())
-        }
+        Status::Stopped => Err(Failure::Interrupted),
     }
 }
 
 /// Runs the job with its progress on the terminal and an ear for Ctrl-C.
-fn run_watched(plan: Plan, ui: &Ui) -> Result<Report> {
-    let stop = Arc::new(StopFlag::default());
-    stop_on_interrupt(&stop, *ui)?;
-    let metrics = Arc::new(Metrics::of(&plan));
+fn run_watched(plan: &Plan, ui: &Ui) -> Result<Report> {
+    let metrics = Arc::new(Metrics::of(plan));
     // Output on the same terminal would tear the line.
     let tears = plan.sinks.iter().any(|sink| matches!(sink.connector, SinkConnector::Stdout))
         && io::stdout().is_terminal();
     let progress = Progress::start(ui, !tears, Arc::clone(&metrics));
+    let stop = Arc::new(StopFlag::default());
+    stop_on_interrupt(&stop, progress.bar(), *ui)?;
     let (bar, log_ui) = (progress.bar(), *ui);
     let log = LogSink::new(move |level, line| bar.suspend(|| log_ui.log(level, line)));
-    job::run(&plan, &RunOptions { stop, metrics, log })
+    job::run(plan, &RunOptions { stop, metrics, log })
 }
 
 /// The first interrupt asks the job to stop, the second one ends the process.
-fn stop_on_interrupt(stop: &Arc<StopFlag>, ui: Ui) -> Result<()> {
+fn stop_on_interrupt(stop: &Arc<StopFlag>, bar: ProgressBar, ui: Ui) -> Result<()> {
     let stop = Arc::clone(stop);
     let on_interrupt = move || {
         if stop.reason() == Some(StopReason::Asked) {
-            std::process::exit(INTERRUPTED);
+            std::process::exit(INTERRUPTED.into());
         }
         stop.stop(StopReason::Asked);
-        ui.story("Stopping in good order; once more to end at once");
+        bar.suspend(|| ui.story("Stopping in good order; once more to end at once"));
     };
     ctrlc::set_handler(on_interrupt)
         .map_err(|cause| Error::input("cannot listen for Ctrl-C").caused_by(cause))
+}
+
+/// Refuses a place for the report before the job runs, not after.
+fn check_report(path: &Path) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if folder.is_none_or(Path::is_dir) && !path.is_dir() {
+        return Ok(());
+    }
+    let message = format!("cannot write the report {}", path.display());
+    Err(Error::input(message).hint("name a file in a folder that is there"))
 }
 
 fn write_report(path: &Path, report: &Report) -> Result<()> {

@@ -9,24 +9,49 @@
 //! The output of out is in out/.
 //! ```
 
-use std::path::PathBuf;
-
 use super::progress::grouped;
 use crate::flow::NodeKind;
 use crate::job::plan::{FaultPolicy, MalformedPolicy, Plan, SinkConnector};
 use crate::job::{NodeReport, Report, Status, show_bytes};
 
-/// Where a job writes: kept of the plan, which the run takes.
-pub struct Outputs {
-    dead_letters: PathBuf,
-    /// Nodes that write dead letters rather than leaving records out.
-    writes_dead_letters: Vec<String>,
-    /// Sinks that write files, and where.
-    files: Vec<(String, PathBuf)>,
+/// The summary, without a line end at its end.
+pub fn render(report: &Report, plan: &Plan) -> String {
+    let mut lines = vec![headline(report)];
+    lines.extend(table(&report.nodes));
+    let dead_letters = writers_of_dead_letters(plan);
+    let letters = |node: &NodeReport| {
+        node.malformed + node.faults > 0 && dead_letters.contains(&node.id.as_str())
+    };
+    if report.nodes.iter().any(letters) {
+        lines.push(format!("Dead letters are in {}.", plan.dead_letters.display()));
+    }
+    for sink in &plan.sinks {
+        if let SinkConnector::File { path, .. } = &sink.connector {
+            lines.push(format!("The output of {} is in {}.", sink.id, path.display()));
+        }
+    }
+    lines.join("\n")
 }
 
-/// Where the job writes.
-pub fn outputs(plan: &Plan) -> Outputs {
+fn headline(report: &Report) -> String {
+    let word = match report.status {
+        Status::Finished => "Finished",
+        Status::Stopped => "Stopped",
+        Status::OutputClosed => "Stopped, since nobody reads the output any more,",
+    };
+    let elapsed = match report.elapsed_ms {
+        short @ 0..1000 => format!("{short} ms"),
+        long => format!("{:.1} s", long as f64 / 1000.0),
+    };
+    let memory = match report.peak_memory_bytes {
+        Some(bytes) => format!(", {} of memory at most", show_bytes(bytes)),
+        None => String::new(),
+    };
+    format!("{word} in {elapsed}{memory}.")
+}
+
+/// The nodes that write dead letters rather than leaving records out.
+fn writers_of_dead_letters(plan: &Plan) -> Vec<&str> {
     let sources = plan.sources.iter();
     let sources = sources.map(|source| (&source.id, source.malformed, FaultPolicy::Fail));
     let operators = plan.operators.iter();
@@ -34,45 +59,7 @@ pub fn outputs(plan: &Plan) -> Outputs {
     let writes = |(_, malformed, on_fault): &(&String, MalformedPolicy, FaultPolicy)| {
         *malformed == MalformedPolicy::DeadLetter || *on_fault == FaultPolicy::DeadLetter
     };
-    let files = plan.sinks.iter().filter_map(|sink| match &sink.connector {
-        SinkConnector::File { path, .. } => Some((sink.id.clone(), path.clone())),
-        SinkConnector::Stdout | SinkConnector::Discard => None,
-    });
-    Outputs {
-        dead_letters: plan.dead_letters.clone(),
-        writes_dead_letters: sources
-            .chain(operators)
-            .filter(writes)
-            .map(|(id, ..)| id.clone())
-            .collect(),
-        files: files.collect(),
-    }
-}
-
-/// The summary, without a line end at its end.
-pub fn render(report: &Report, outputs: &Outputs) -> String {
-    let word = match report.status {
-        Status::Finished => "Finished",
-        Status::Stopped => "Stopped",
-        Status::OutputClosed => "Stopped, since nobody reads the standard output any more,",
-    };
-    let seconds = report.elapsed_ms as f64 / 1000.0;
-    let memory = match report.peak_memory_bytes {
-        Some(bytes) => format!(", {} of memory at most", show_bytes(bytes)),
-        None => String::new(),
-    };
-    let mut lines = vec![format!("{word} in {seconds:.1} s{memory}.")];
-    lines.extend(table(&report.nodes));
-    let letters = |node: &NodeReport| {
-        node.malformed + node.faults > 0 && outputs.writes_dead_letters.contains(&node.id)
-    };
-    if report.nodes.iter().any(letters) {
-        lines.push(format!("Dead letters are in {}.", outputs.dead_letters.display()));
-    }
-    for (id, path) in &outputs.files {
-        lines.push(format!("The output of {id} is in {}.", path.display()));
-    }
-    lines.join("\n")
+    sources.chain(operators).filter(writes).map(|(id, ..)| id.as_str()).collect()
 }
 
 /// One line a node, in columns.
@@ -113,6 +100,8 @@ fn table(nodes: &[NodeReport]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::job::plan::{SinkPlan, SourceConnector, SourcePlan, Upstream};
+    use crate::model::Format;
 
     fn node(
         id: &str,
@@ -126,28 +115,58 @@ mod tests {
 
     #[test]
     fn counts_stand_in_columns() {
-        let nodes = vec![
+        let nodes = [
             node("clicks", NodeKind::Source, 4_000_000, 4_000_000, 0),
             node("pv", NodeKind::Operator, 4_000_000, 100_000, 12),
-            node("out", NodeKind::Sink, 100_000, 100_000, 0),
+            node("out", NodeKind::Sink, 100_000, 0, 0),
         ];
+        assert_eq!(
+            table(&nodes),
+            [
+                "  source clicks  4,000,000 in  4,000,000 out",
+                "  operator pv    4,000,000 in    100,000 out  12 malformed",
+                "  sink out         100,000 in",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_summary_says_where_the_output_is() {
         let report = Report {
+            job: "j".into(),
             status: Status::Finished,
             elapsed_ms: 1_840,
             peak_memory_bytes: Some(64 << 20),
-            nodes,
+            nodes: vec![node("clicks", NodeKind::Source, 3, 2, 1)],
         };
-        let outputs = Outputs {
+        let source = SourcePlan {
+            id: "clicks".into(),
+            connector: SourceConnector::Stdin,
+            format: Format::Lines,
+            timestamp: None,
+            out_of_orderness_ms: 0,
+            idle_after: None,
+            malformed: MalformedPolicy::DeadLetter,
+            line_bytes_max: 100,
+        };
+        let sink = SinkPlan {
+            id: "out".into(),
+            from: Upstream::Source(0),
+            connector: SinkConnector::File { path: "out/".into(), replace: false },
+        };
+        let plan = Plan {
+            name: "j".into(),
+            max_parallelism: 128,
             dead_letters: "dead".into(),
-            writes_dead_letters: vec!["pv".into()],
-            files: vec![("out".into(), "out/".into())],
+            sources: vec![source],
+            operators: Vec::new(),
+            sinks: vec![sink],
+            warnings: Vec::new(),
         };
         assert_eq!(
-            render(&report, &outputs),
+            render(&report, &plan),
             "Finished in 1.8 s, 64.0 MiB of memory at most.\n  \
-             source clicks  4,000,000 in  4,000,000 out\n  \
-             operator pv    4,000,000 in    100,000 out  12 malformed\n  \
-             sink out         100,000 in\n\
+             source clicks  3 in  2 out  1 malformed\n\
              Dead letters are in dead.\n\
              The output of out is in out/."
         );

@@ -79,7 +79,7 @@ impl Ui {
         match failure {
             Failure::Error(error) => self.story(self.render(error, None).trim_end()),
             Failure::Problems(problems) => self.story(self.render_problems(problems).trim_end()),
-            Failure::BrokenPipe => {}
+            Failure::BrokenPipe | Failure::Interrupted => {}
         }
     }
 

@@ -12,8 +12,8 @@ use crate::error::{Error, Result};
 /// The target of functions.
 pub const TARGET: &str = "wasm32-unknown-unknown";
 
-/// What a function needs of its profile, whatever the crate says: small, fast to load, and with the names of
-/// its functions, so that backtraces have them.
+/// What a function needs of its profile, whatever the crate says: small, fast to load, and with the
+/// names of its functions, so that backtraces have them.
 const PROFILE: [&str; 6] = [
     "profile.release.opt-level=3",
     "profile.release.lto=true",

@@ -72,7 +72,8 @@ fn encode(path: &Path, module: &[u8]) -> Result<Vec<u8>> {
     encoder.encode().map_err(failed)
 }
 
-/// Writes beside the place and renames, so that a job that starts meanwhile sees the old one or the new one.
+/// Writes beside the place and renames, so that a job that starts meanwhile sees the old one or the
+/// new one.
 fn write(to: &Path, bytes: &[u8]) -> Result<()> {
     let failed = |cause| Error::storage(format!("cannot write {}", to.display())).caused_by(cause);
     let name = to.file_name().unwrap_or_default().to_string_lossy();

@@ -1,7 +1,7 @@
 //! `tidegate build`: crates and core modules to components.
 //!
 //! ```text
-//! crate --cargo, with a toolchain--> core module --componentize--> component, under its final name at once
+//! crate --cargo, with a toolchain--> core module --componentize--> component
 //! ```
 
 mod cargo;
@@ -22,8 +22,8 @@ use toolchain::Toolchain;
     tidegate build\n  \
     tidegate build functions/pv functions/alert --out components\n\n\
     Environment:\n  \
-    TIDEGATE_GUEST_TOOLCHAIN=rustup|debian   compile with that toolchain and no other: the one on the\n  \
-    \x20                                        PATH, or the packages rustc-web and cargo-web of Debian")]
+    TIDEGATE_GUEST_TOOLCHAIN=rustup|debian\n      \
+    compile with that toolchain and no other: the one on the PATH, or Debian's rustc-web")]
 pub struct Arguments {
     /// Crate folders, or .wasm files that other tools made; default: the current folder
     #[arg(value_name = "CRATE")]

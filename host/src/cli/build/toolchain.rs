@@ -1,8 +1,8 @@
 //! Which compiler makes functions.
 //!
-//! In order: the toolchain on the PATH if it has the target; the same after `rustup target add`; Debian's
-//! rustc-web and cargo-web, which compile the standard library along with the function. The last is for
-//! machines that cannot download the target.
+//! In order: the toolchain on the PATH if it has the target; the same after `rustup target add`;
+//! Debian's rustc-web and cargo-web, which compile the standard library along with the function.
+//! The last is for machines that cannot download the target.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -37,7 +37,8 @@ enum Wish {
 }
 
 impl Toolchain {
-    /// Finds a toolchain for the crates of `workspace`, which may choose its own by `rust-toolchain.toml`.
+    /// Finds a toolchain for the crates of `workspace`, which may choose its own by
+    /// `rust-toolchain.toml`.
     ///
     /// # Errors
     /// If there is none, with what to install.
@@ -56,8 +57,7 @@ impl Toolchain {
             && let Some(linker) = find_debian()
         {
             ui.story(
-                "Compiling with Debian's rustc-web, since this machine has no other compiler for \
-                 functions; the first build takes longer",
+                "Compiling with Debian's rustc-web; the first build takes about a minute longer",
             );
             return Ok(Self::Debian { linker });
         }

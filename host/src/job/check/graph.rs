@@ -39,7 +39,8 @@ pub struct Output {
 /// All references of a job.
 #[derive(Debug)]
 pub struct Graph {
-    /// For each operator, for each of its inputs: where it comes from, or none if that is a problem.
+    /// For each operator, for each of its inputs: where it comes from, or none if that is a
+    /// problem.
     pub inputs: Vec<Vec<Option<Edge>>>,
     /// For each sink: where it comes from, or none if that is a problem.
     pub sinks: Vec<Option<Edge>>,
@@ -187,8 +188,8 @@ fn reads(inputs: &[Option<Edge>]) -> impl Iterator<Item = usize> {
     })
 }
 
-/// Reports one cycle, if there is any. Every operator that has no place in the order reads from another one
-/// that has none, so that going upstream among them must come back.
+/// Reports one cycle, if there is any. Every operator that has no place in the order reads from
+/// another one that has none, so that going upstream among them must come back.
 fn report_cycle(file: &JobFile, graph: &Graph, findings: &mut Findings) {
     let without_place = |operator: &usize| !graph.order.contains(operator);
     let Some(mut operator) = (0..file.operators.len()).find(without_place) else { return };

@@ -1,10 +1,12 @@
-//! From the job file as written to the plan that runs: everything that can be wrong, before anything runs.
+//! From the job file as written to the plan that runs: everything that can be wrong, before
+//! anything runs.
 //!
 //! ```text
-//! JobFile --components--> loaded --graph--> resolved --operators, files--> checked --assemble--> Plan
+//! JobFile --components--> loaded --graph--> resolved --operators, files--> checked
+//!         --assemble--> Plan
 //! ```
-//! Each step notes its problems and goes on with what it has, so that the user sees all of them at once and
-//! none that merely follows from another.
+//! Each step notes its problems and goes on with what it has, so that the user sees all of them at
+//! once and none that merely follows from another.
 
 mod assemble;
 mod components;
@@ -41,8 +43,8 @@ pub fn check(mut file: JobFile, engine: &Engine) -> Result<Plan, Problems> {
     }
 }
 
-/// All checks but those of component files: `declared` is what the functions of the operators say of
-/// themselves, or none where that is not known.
+/// All checks but those of component files: `declared` is what the functions of the operators say
+/// of themselves, or none where that is not known.
 fn examine(
     file: &JobFile,
     declared: &[Option<&Declaration>],

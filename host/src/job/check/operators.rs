@@ -228,8 +228,8 @@ fn check_params(spec: &OperatorSpec, declaration: &Declaration, findings: &mut F
     }
 }
 
-/// What to write instead, if a text is not of the type that a function declares. Types are words for people;
-/// the ones that are not known here are left to the function.
+/// What to write instead, if a text is not of the type that a function declares. Types are words
+/// for people; the ones that are not known here are left to the function.
 fn expected_form(type_name: &str, text: &str) -> Option<&'static str> {
     match type_name {
         "duration" if parse_duration(text).is_none() => {

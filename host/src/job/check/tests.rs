@@ -1,5 +1,5 @@
-//! Every refusal of a job that parses, with its words. Functions are declarations here: what a component must
-//! be is tested beside the embedding.
+//! Every refusal of a job that parses, with its words. Functions are declarations here: what a
+//! component must be is tested beside the embedding.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -160,8 +160,8 @@ fn references_must_lead_somewhere() {
     );
     assert_eq!(
         refusals(name, &["sink.out.from=zzz"]),
-        "`sink.out.from` names `zzz`, which is no node of the job\n  --> --set sink.out.from=zzz\n  \
-         hint: known nodes: clicks, map, pv"
+        "`sink.out.from` names `zzz`, which is no node of the job\n  --> --set \
+         sink.out.from=zzz\n  hint: known nodes: clicks, map, pv"
     );
     assert_eq!(
         refusals(name, &["operator.map.inputs[0].from=out"]),
@@ -193,8 +193,8 @@ fn ids_are_unique_over_all_nodes() {
     let text = format!("{JOB}[[sink]]\nid='pv'\nconnector='stdout'\nfrom='map'\n");
     assert_eq!(
         check_in(&Folder::new("ids"), &text, &[]).refusals,
-        "`sink.pv.id` is the id of another node, too\n  --> job.toml:25:1\n  hint: ids are unique over \
-         sources, operators and sinks"
+        "`sink.pv.id` is the id of another node, too\n  --> job.toml:25:1\n  hint: ids are unique \
+         over sources, operators and sinks"
     );
 }
 
@@ -226,9 +226,9 @@ fn keyed_functions_need_a_key() {
                 "operator.pv.inputs[0].partition=forward"
             ]
         ),
-        "`operator.pv.inputs[0].partition` is \"forward\", but `pv` is a keyed-process function, whose \
-         state belongs to keys\n  --> --set operator.pv.inputs[0].partition=forward\n  hint: write \
-         `partition = { key = FIELD }`, or \"function\" for the key that it extracts itself"
+        "`operator.pv.inputs[0].partition` is \"forward\", but `pv` is a keyed-process function, \
+         whose state belongs to keys\n  --> --set operator.pv.inputs[0].partition=forward\n  hint: \
+         write `partition = { key = FIELD }`, or \"function\" for the key that it extracts itself"
     );
     assert_eq!(
         refusals("keyless3", &["operator.pv.inputs[0].partition=function"]),
@@ -275,8 +275,8 @@ fn parallelism_has_limits() {
             "parallel2",
             &["operator.map.parallelism=3", "operator.map.inputs[0].partition=forward"]
         ),
-        "`operator.map.inputs[0].partition` is \"forward\", but `pv` has 2 partitions and `map` has 3 \
-         partitions\n  --> --set operator.map.inputs[0].partition=forward\n  hint: write \
+        "`operator.map.inputs[0].partition` is \"forward\", but `pv` has 2 partitions and `map` \
+         has 3 partitions\n  --> --set operator.map.inputs[0].partition=forward\n  hint: write \
          \"rebalance\", or give both the same parallelism"
     );
 }
@@ -293,8 +293,8 @@ fn parameters_are_the_declared_ones() {
     );
     assert_eq!(
         refusals("params2", &["operator.map.component=needy.wasm"]),
-        "`operator.map` has no `who` in its params, which its function needs\n  --> job.toml:16:1\n  \
-         hint: add `params = { who = … }` (text)"
+        "`operator.map` has no `who` in its params, which its function needs\n  --> \
+         job.toml:16:1\n  hint: add `params = { who = … }` (text)"
     );
 }
 
@@ -308,8 +308,8 @@ fn kinds_and_inputs_fit() {
     assert_eq!(
         refusals("kinds2", &[inputs]),
         format!(
-            "`operator.map.inputs` has 2 elements, but `map` is a process function with 1\n  --> --set \
-             {inputs}\n  hint: it reads: in (csv)"
+            "`operator.map.inputs` has 2 elements, but `map` is a process function with 1\n  --> \
+             --set {inputs}\n  hint: it reads: in (csv)"
         )
     );
 }
@@ -348,9 +348,9 @@ fn sinks_do_not_overwrite() {
     std::fs::write(folder.0.join("out/part-0"), "").unwrap();
     assert_eq!(
         check_in(&folder, JOB, &[]).refusals,
-        "`sink.out.path` is DIR/out, which holds the output of an earlier run\n  --> job.toml:23:1\n  \
-         hint: remove that folder, choose another with `--set sink.out.path=…`, or write `on_existing \
-         = \"replace\"`"
+        "`sink.out.path` is DIR/out, which holds the output of an earlier run\n  --> \
+         job.toml:23:1\n  hint: remove that folder, choose another with `--set sink.out.path=…`, \
+         or write `on_existing = \"replace\"`"
     );
     assert_eq!(check_in(&folder, JOB, &["sink.out.on_existing=replace"]).refusals, "");
     let file = check_in(&folder, JOB, &["sink.out.path=job.toml/../in.csv"]).refusals;
@@ -370,7 +370,8 @@ fn a_job_without_sources_is_refused_and_one_without_sinks_warned_of() {
     let checked = check_in(&folder, "[job]\nname = 'a'\n", &[]);
     assert_eq!(
         checked.refusals,
-        "the job has no source, so there is nothing to do\n  --> job.toml\n  hint: add a `[[source]]`"
+        "the job has no source, so there is nothing to do\n  --> job.toml\n  hint: add a \
+         `[[source]]`"
     );
     assert_eq!(checked.warnings, ["the job has no sink: nothing of what it computes is written"]);
 }
@@ -386,8 +387,8 @@ fn a_missing_component_names_the_command_that_makes_it() {
     let refusals = refusals.replace(&*folder.0.to_string_lossy(), "DIR");
     assert_eq!(
         refusals,
-        "`operator.pv.component` names DIR/keyed.wasm, which is not there\n  --> DIR/job.toml:13:1\n  \
-         hint: build it with `tidegate build DIR`\n\
+        "`operator.pv.component` names DIR/keyed.wasm, which is not there\n  --> \
+         DIR/job.toml:13:1\n  hint: build it with `tidegate build DIR`\n\
          DIR/process.wasm is not a wasm file\n  --> DIR/job.toml:17:1"
     );
     assert!(Path::new(&folder.0).exists());

@@ -1,6 +1,7 @@
 //! A TOML document as a tree in which every value knows where it was written.
 //!
-//! Knows TOML and positions, nothing of jobs. [`super::set`] changes the tree, [`super::section`] reads it.
+//! Knows TOML and positions, nothing of jobs. [`super::set`] changes the tree, [`super::section`]
+//! reads it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,10 +1,10 @@
 //! The job file as the user wrote it: every value read, none of them compared with another yet.
 //!
 //! ```text
-//! text --document--> tree --set--> tree with --set applied --settings, source, operator, sink--> JobFile
+//! text --document--> tree --set--> tree as asked --settings, source, operator, sink--> JobFile
 //! ```
-//! Reading goes on after a problem, so that [`crate::job::check`] can tell all of them together. What is wrong
-//! between tables, and with files and components, is the business of `check`.
+//! Reading goes on after a problem, so that [`crate::job::check`] can tell all of them together.
+//! What is wrong between tables, and with files and components, is the business of `check`.
 
 mod document;
 mod names;
@@ -61,8 +61,8 @@ impl JobFile {
     /// Reads a job file and applies `settings` to it.
     ///
     /// # Errors
-    /// If the file cannot be read or is not TOML, or a setting names nothing that is there. Everything else
-    /// is kept in `problems`.
+    /// If the file cannot be read or is not TOML, or a setting names nothing that is there.
+    /// Everything else is kept in `problems`.
     pub fn load(path: &Path, settings: &[Setting]) -> Result<Self, Problems> {
         let refuse = |problem| Problems::new(path.to_owned(), vec![problem]);
         let text =
@@ -114,7 +114,8 @@ impl JobFile {
 
 /// Reads the id of a node and names its table by it: `source.clicks` instead of `source[0]`.
 ///
-/// An id that may not be one is reported and kept, so that references to it are not problems of their own.
+/// An id that may not be one is reported and kept, so that references to it are not problems of
+/// their own.
 fn read_id(section: &mut Section<'_, '_>, kind: &str) -> At<String> {
     let written = section.text("id");
     if let Some(id) = &written {

@@ -2,7 +2,8 @@
 
 use strsim::damerau_levenshtein;
 
-/// The known name nearest to `name`, if one is near enough to be meant: at most a third of it differs.
+/// The known name nearest to `name`, if one is near enough to be meant: at most a third of it
+/// differs.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = name.to_lowercase();
     known

@@ -5,7 +5,8 @@
 //!   .required("path", values::text)  -> the value with its place, or a problem
 //!   .finish()                        -> a problem for each key that nobody asked for
 //! ```
-//! A value that cannot be read is a problem and counts as absent, so that reading goes on and finds the rest.
+//! A value that cannot be read is a problem and counts as absent, so that reading goes on and finds
+//! the rest.
 
 use std::ops::Deref;
 
@@ -30,6 +31,11 @@ impl<T> At<T> {
         Problem::new(&self.origin, format!("`{}` {what}", self.path))
     }
 
+    /// Whether it was written on the command line.
+    pub fn is_argument(&self) -> bool {
+        matches!(self.origin, Origin::Argument(_))
+    }
+
     /// Another value at the same place.
     pub fn with<U>(&self, value: U) -> At<U> {
         At { value, path: self.path.clone(), origin: self.origin.clone() }
@@ -44,7 +50,8 @@ impl<T> Deref for At<T> {
     }
 }
 
-/// What is wrong with a value: the end of a sentence that begins with its key, and what to write instead.
+/// What is wrong with a value: the end of a sentence that begins with its key, and what to write
+/// instead.
 pub struct Mismatch {
     /// "is …, not …".
     pub what: String,

@@ -55,7 +55,8 @@ impl Setting {
     /// Changes the document.
     ///
     /// # Errors
-    /// If the path names a section or an id that is not there, or goes through a value that is no table.
+    /// If the path names a section or an id that is not there, or goes through a value that is no
+    /// table.
     pub fn apply(&self, document: &mut Table) -> Result<(), Problem> {
         let Some((Step::Key(section), rest)) = self.path.split_first() else {
             return Err(self.problem("no section is named").hint(SHAPE));

@@ -1,7 +1,8 @@
 //! `[job]`, `[state]`, `[checkpoint]` and `[restart]`.
 //!
-//! This version takes no checkpoints and restarts nothing: the last two are read and validated, so that job
-//! files are ready for the version that does, and the user is told that they have no effect.
+//! This version takes no checkpoints and restarts nothing: the last two are read and validated, so
+//! that job files are ready for the version that does, and the user is told that they have no
+//! effect.
 
 use super::document::Value;
 use super::problem::Problem;

@@ -57,6 +57,7 @@ pub fn read(mut section: Section<'_, '_>) -> SinkSpec {
     let id = read_id(&mut section, "sink");
     let word = section.required("connector", "\"file\"", connector);
     let from = section.required("from", "\"a-node\"", values::text);
+    let replaced = word.as_ref().is_some_and(At::is_argument);
     let connector = word.and_then(|word| match *word {
         Connector::File => {
             let path = section.required("path", "\"out/\"", values::text);
@@ -71,8 +72,9 @@ pub fn read(mut section: Section<'_, '_>) -> SinkSpec {
             None
         }
     });
-    // Which keys belong is known only with the connector.
-    if connector.is_some() {
+    // Which keys belong is known only with the connector, and those of the one that `--set`
+    // replaces are no mistake.
+    if connector.is_some() && !replaced {
         section.finish();
     }
     SinkSpec { id, from, connector }

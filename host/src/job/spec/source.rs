@@ -89,6 +89,7 @@ pub fn read(mut section: Section<'_, '_>) -> SourceSpec {
         _ => Format::Lines,
     };
     let format = format.unwrap_or_else(|| section.at(default_format));
+    let replaced = word.as_ref().is_some_and(At::is_argument);
     let connector = word.and_then(|word| match *word {
         Connector::File => {
             let path = section.required("path", "\"events.csv\"", values::text);
@@ -102,8 +103,9 @@ pub fn read(mut section: Section<'_, '_>) -> SourceSpec {
             None
         }
     });
-    // Which keys belong is known only with the connector.
-    if connector.is_some() {
+    // Which keys belong is known only with the connector, and those of the one that `--set`
+    // replaces are no mistake.
+    if connector.is_some() && !replaced {
         section.finish();
     }
     SourceSpec {
@@ -126,7 +128,8 @@ fn line_bytes_max(value: &Value) -> Result<u64, Mismatch> {
     Ok(bytes)
 }
 
-/// Reads `timestamp` and `watermark`: the field, how far the watermark stays behind, and the idleness.
+/// Reads `timestamp` and `watermark`: the field, how far the watermark stays behind, and the
+/// idleness.
 fn read_event_time(
     section: &mut Section<'_, '_>,
 ) -> (Option<TimestampSpec>, Duration, Option<Duration>) {

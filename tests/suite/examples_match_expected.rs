@@ -1,0 +1,78 @@
+//! Every example's job writes what its `expected.txt` says: the same lines, each once, for each key in
+//! the same order.
+
+use std::path::PathBuf;
+
+use tidegate_tests::binary::repository;
+use tidegate_tests::lines::{before_pv, first_field};
+use tidegate_tests::oracle::Line;
+use tidegate_tests::{Folder, Sink, Tidegate, data};
+
+fn example(name: &str) -> PathBuf {
+    repository().join("examples").join(name)
+}
+
+/// Runs the job as it is, and at other parallelisms, and compares.
+#[track_caller]
+fn assert_example(name: &str, key_of: fn(&str) -> String) {
+    let expected: Vec<Line> = data::lines(&example(name).join("expected.txt"))
+        .into_iter()
+        .map(|text| Line { key: key_of(&text), text })
+        .collect();
+    assert!(!expected.is_empty(), "an example shows some output");
+    for parallelism in [None, Some(1), Some(3)] {
+        let folder = Folder::new(name);
+        let mut call = Tidegate::run_job(&example(name).join("job.toml"));
+        call = call.set("sink.out.path", folder.join("out").display());
+        if let Some(parallelism) = parallelism {
+            call = call.arg("--parallelism").arg(parallelism.to_string());
+        }
+        call.run().expect(0);
+        Sink::read(&folder.join("out")).assert_equals(&expected, key_of);
+    }
+}
+
+#[test]
+fn periodic_pv() {
+    assert_example("periodic-pv", before_pv);
+}
+
+#[test]
+fn fake_window() {
+    assert_example("fake-window", first_field);
+}
+
+#[test]
+fn avg_ts() {
+    assert_example("avg-ts", first_field);
+}
+
+#[test]
+fn temp_alert() {
+    assert_example("temp-alert", first_field);
+}
+
+#[test]
+fn temp_alert_flat_map() {
+    assert_example("temp-alert-flat-map", first_field);
+}
+
+#[test]
+fn state_tour() {
+    assert_example("state-tour", first_field);
+}
+
+/// What this file tests is what there is.
+#[test]
+fn no_example_is_left_out() {
+    let entries = std::fs::read_dir(repository().join("examples")).expect("there are examples");
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.expect("the folder can be read"))
+        .filter(|entry| entry.path().join("job.toml").is_file())
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    let tested =
+        ["avg-ts", "fake-window", "periodic-pv", "state-tour", "temp-alert", "temp-alert-flat-map"];
+    assert_eq!(names, tested);
+}

@@ -1,0 +1,14 @@
+//! The promises of Tidegate, one file each. They run the real binary on real components, which
+//! `cargo xtask test` builds before; `cargo xtask guests` builds them alone.
+
+mod cli;
+mod ctrl_c;
+mod examples_match_expected;
+mod faults;
+mod job_files;
+mod malformed_input;
+mod new_function;
+mod random_jobs;
+mod real_data;
+mod tidy;
+mod unseen_jobs;
