@@ -8,7 +8,7 @@ mod run;
 pub mod spec;
 
 pub use check::check;
+pub use plan::Plan;
 pub use report::{NodeReport, Report, Status};
 pub use run::{RunOptions, run};
-pub use plan::Plan;
 pub use spec::{JobFile, Problems, Setting, show_bytes, show_duration};
