@@ -137,7 +137,7 @@ const BROKEN: [(&str, &str); 17] = [
     ("unknown-output", "unknown output 3"),
     ("state-twice", "two columns"),
     ("output-twice", "two columns"),
-    ("origins-decrease", "origins"),
+    ("origins-decrease", "origin"),
     ("origin-range", "origin"),
     ("origins-missing", "origins"),
     ("operation", "operation 9"),

@@ -1,5 +1,6 @@
 //! Runs other programs, and says in one line what is going on.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// What went wrong, as a sentence for the reader of the terminal.
@@ -39,7 +40,11 @@ pub fn is_on_path(program: &str) -> bool {
 
 /// The command as one would type it.
 pub fn line_of(command: &Command) -> String {
-    let mut words = vec![command.get_program().to_string_lossy()];
+    let program = Path::new(command.get_program());
+    // Cargo hands down its own whole path.
+    let is_cargo = program.file_stem().is_some_and(|name| name == "cargo");
+    let program = if is_cargo { "cargo".into() } else { command.get_program().to_string_lossy() };
+    let mut words = vec![program];
     words.extend(command.get_args().map(|argument| argument.to_string_lossy()));
     words.join(" ")
 }

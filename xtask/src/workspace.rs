@@ -28,10 +28,12 @@ impl Workspace {
         Ok(Workspace { root: path_of("workspace_root")?, target: path_of("target_directory")? })
     }
 
+    /// The folder of the workspace's Cargo.toml.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
+    /// Cargo's target folder.
     pub fn target(&self) -> &Path {
         &self.target
     }

@@ -12,10 +12,12 @@
 //! tidegate run examples/avg-ts/job.toml
 //! ```
 
+use serde::de::IgnoredAny;
 use tidegate_sdk::prelude::*;
 
-/// A click: `user,url,timestamp_ms`.
-type Event<'a> = Csv<(&'a str, &'a str, i64)>;
+/// A click: `user,url,timestamp_ms`. One of the first two is the key, which comes with the context, so
+/// only the time is read.
+type Event = Csv<(IgnoredAny, IgnoredAny, i64)>;
 
 /// `key,avg_ms`.
 type Average = Csv<(String, i64)>;
@@ -49,7 +51,7 @@ impl AggregateFunction for MeanTimestamp {
 }
 
 impl RichFlatMapFunction for AvgTs {
-    type In<'a> = Event<'a>;
+    type In<'a> = Event;
     type Out = Average;
 
     fn open(setup: &mut Setup) -> Result<Self> {
@@ -66,7 +68,7 @@ impl RichFlatMapFunction for AvgTs {
 
     fn flat_map(
         &mut self,
-        Csv((_user, _url, timestamp)): Event<'_>,
+        Csv((_user, _url, timestamp)): Event,
         ctx: &mut FlatMapContext<'_, Average>,
     ) -> Result<()> {
         let count = self.count.value(ctx)?.unwrap_or(0) + 1;

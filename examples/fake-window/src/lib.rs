@@ -12,10 +12,12 @@
 //! tidegate run examples/fake-window/job.toml
 //! ```
 
+use serde::de::IgnoredAny;
 use tidegate_sdk::prelude::*;
 
-/// A click: `user,url,timestamp_ms`.
-type Event<'a> = Csv<(&'a str, &'a str, i64)>;
+/// A click: `user,url,timestamp_ms`. One of the first two is the key, which comes with the context, so
+/// only the time is read.
+type Event = Csv<(IgnoredAny, IgnoredAny, i64)>;
 
 /// `key,count,start_ms,end_ms`: the window is from start up to, not including, end.
 type WindowCount = Csv<(String, u64, i64, i64)>;
@@ -27,7 +29,7 @@ struct FakeWindow {
 }
 
 impl KeyedProcessFunction for FakeWindow {
-    type In<'a> = Event<'a>;
+    type In<'a> = Event;
     type Out = WindowCount;
 
     fn open(setup: &mut Setup) -> Result<Self> {
@@ -43,7 +45,7 @@ impl KeyedProcessFunction for FakeWindow {
 
     fn process_element(
         &mut self,
-        Csv((_user, _url, timestamp)): Event<'_>,
+        Csv((_user, _url, timestamp)): Event,
         ctx: &mut KeyedContext<'_, WindowCount>,
     ) -> Result<()> {
         // Euclid rounds down also before 1970, where `/` would round towards it.

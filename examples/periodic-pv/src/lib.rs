@@ -11,10 +11,12 @@
 //! tidegate run examples/periodic-pv/job.toml
 //! ```
 
+use serde::de::IgnoredAny;
 use tidegate_sdk::prelude::*;
 
-/// A click: `user,url,timestamp_ms`.
-type Event<'a> = Csv<(&'a str, &'a str, i64)>;
+/// A click: `user,url,timestamp_ms`. One of the first two is the key, which comes with the context, so
+/// only the time is read.
+type Event = Csv<(IgnoredAny, IgnoredAny, i64)>;
 
 struct PeriodicPv {
     period_ms: i64,
@@ -23,7 +25,7 @@ struct PeriodicPv {
 }
 
 impl KeyedProcessFunction for PeriodicPv {
-    type In<'a> = Event<'a>;
+    type In<'a> = Event;
     type Out = String;
 
     fn open(setup: &mut Setup) -> Result<Self> {
@@ -37,7 +39,7 @@ impl KeyedProcessFunction for PeriodicPv {
 
     fn process_element(
         &mut self,
-        Csv((_user, _url, timestamp)): Event<'_>,
+        Csv((_user, _url, timestamp)): Event,
         ctx: &mut KeyedContext<'_, String>,
     ) -> Result<()> {
         let count = self.count.value(ctx)?.unwrap_or(0) + 1;

@@ -23,10 +23,10 @@ const RECENT_PRICES_MAX: usize = 3;
 
 /// `time,boss_name,product_name,price`.
 #[derive(Deserialize)]
-struct SalePrice<'a> {
+struct SalePrice {
     _time: i64,
-    boss_name: &'a str,
-    product_name: &'a str,
+    boss_name: String,
+    product_name: String,
     price: f64,
 }
 
@@ -54,7 +54,7 @@ struct StateTour {
 }
 
 impl RichMapFunction for StateTour {
-    type In<'a> = Csv<SalePrice<'a>>;
+    type In<'a> = Csv<SalePrice>;
     type Out = Csv<Tour>;
 
     fn open(setup: &mut Setup) -> Result<Self> {
@@ -66,11 +66,7 @@ impl RichMapFunction for StateTour {
         })
     }
 
-    fn map(
-        &mut self,
-        Csv(sale): Csv<SalePrice<'_>>,
-        ctx: &mut MapContext<'_>,
-    ) -> Result<Csv<Tour>> {
+    fn map(&mut self, Csv(sale): Csv<SalePrice>, ctx: &mut MapContext<'_>) -> Result<Csv<Tour>> {
         // ValueState: read, then write.
         let previous = self.price.value(ctx)?;
         self.price.update(ctx, &sale.price)?;
@@ -84,7 +80,7 @@ impl RichMapFunction for StateTour {
         }
 
         // MapState: one entry of the map, the others stay as they are.
-        let product = sale.product_name.to_owned();
+        let product = sale.product_name;
         let times_sold = self.products.get(ctx, &product)?.unwrap_or(0) + 1;
         self.products.put(ctx, &product, &times_sold)?;
 
@@ -92,7 +88,7 @@ impl RichMapFunction for StateTour {
         self.total.add(ctx, sale.price)?;
         let total = self.total.get(ctx)?.unwrap_or(sale.price);
 
-        let boss = sale.boss_name.to_owned();
+        let boss = sale.boss_name;
         let recent_average = recent.iter().sum::<f64>() / recent.len() as f64;
         let price = sale.price;
         Ok(Csv(Tour { boss, product, price, previous, recent_average, times_sold, total }))

@@ -14,15 +14,15 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use serde::de::Error as _;
+use serde::de::{Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 use tidegate_sdk::prelude::*;
 
 /// A reading: `id,unix_seconds,temperature`, with spaces around the fields or without.
 #[derive(Deserialize)]
-struct SensorReading<'a> {
+struct SensorReading {
     /// The key says the same.
-    _id: &'a str,
+    _id: IgnoredAny,
     /// The event time says the same.
     #[serde(deserialize_with = "trimmed")]
     _unix_seconds: i64,
@@ -49,7 +49,7 @@ struct TempAlert {
 }
 
 impl RichFlatMapFunction for TempAlert {
-    type In<'a> = Csv<SensorReading<'a>>;
+    type In<'a> = Csv<SensorReading>;
     type Out = Alert;
 
     fn open(setup: &mut Setup) -> Result<Self> {
@@ -61,7 +61,7 @@ impl RichFlatMapFunction for TempAlert {
 
     fn flat_map(
         &mut self,
-        Csv(reading): Csv<SensorReading<'_>>,
+        Csv(reading): Csv<SensorReading>,
         ctx: &mut FlatMapContext<'_, Alert>,
     ) -> Result<()> {
         let last = self.last_temp.value(ctx)?;

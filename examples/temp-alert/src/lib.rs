@@ -12,6 +12,7 @@
 //! tidegate run examples/temp-alert/job.toml
 //! ```
 
+use serde::de::IgnoredAny;
 use tidegate_sdk::prelude::*;
 
 /// A reading: `id,unix_seconds,temperature`, with spaces around the fields or without.
@@ -23,7 +24,7 @@ struct SensorReading {
 
 impl<'a> Decode<'a> for SensorReading {
     fn decode(record: &'a [u8]) -> Result<Self> {
-        let Csv((_id, seconds, temperature)) = Csv::<(&str, &str, &str)>::decode(record)?;
+        let Csv((_id, seconds, temperature)) = Csv::<(IgnoredAny, &str, &str)>::decode(record)?;
         let read = |what: &str, text: &str| format!("{what} {text:?}");
         let _: i64 =
             seconds.trim().parse().map_err(|e| Error::from(e).context(read("time", seconds)))?;

@@ -64,7 +64,8 @@ pub(super) fn timestamp(
     })
 }
 
-/// The fields that operators need of the records of source `source` as keys.
+/// The fields that operators need of the records of source `source` as keys, without those that a record has
+/// anyway because it has its timestamp.
 pub fn required_fields(plan: &Plan, source: usize) -> Vec<Field> {
     let inputs = plan.operators.iter().flat_map(|operator| &operator.inputs);
     let of_source = inputs.filter(|input| input.from == Upstream::Source(source));
@@ -72,12 +73,17 @@ pub fn required_fields(plan: &Plan, source: usize) -> Vec<Field> {
         Partitioning::Key(field) => Some(field.clone()),
         _ => None,
     });
+    let timestamp = plan.sources[source].timestamp.as_ref().map(|timestamp| &timestamp.field);
+    let comes_with_timestamp = |field: &Field| match (field, timestamp) {
+        (Field::Index(index), Some(Field::Index(timestamp))) => index <= timestamp,
+        (field, timestamp) => timestamp == Some(field),
+    };
     let mut fields: Vec<Field> = Vec::new();
-    key.for_each(|field| {
+    for field in key.filter(|field| !comes_with_timestamp(field)) {
         if !fields.contains(&field) {
             fields.push(field);
         }
-    });
+    }
     fields
 }
 
@@ -118,8 +124,11 @@ fn find_csv(record: &[u8], index: usize) -> Result<Cow<'_, [u8]>, FieldError> {
     unreachable!("a record has an end")
 }
 
-/// The first field, and what follows its comma if there is one. Quotes as in RFC 4180.
-fn split_csv(rest: &[u8]) -> Result<(Cow<'_, [u8]>, Option<&[u8]>), FieldError> {
+/// The first field of a record, and what follows its comma if there is one.
+type FirstField<'a> = (Cow<'a, [u8]>, Option<&'a [u8]>);
+
+/// Splits the first field off. Quotes as in RFC 4180.
+fn split_csv(rest: &[u8]) -> Result<FirstField<'_>, FieldError> {
     let Some(quoted) = rest.strip_prefix(b"\"") else {
         return Ok(match memchr(b',', rest) {
             Some(comma) => (Cow::Borrowed(&rest[..comma]), Some(&rest[comma + 1..])),

@@ -41,7 +41,7 @@ pub struct Inputs {
 #[derive(Debug)]
 pub(super) enum Incoming {
     /// Records of one declared input, with the partition's watermarks instead of their channel's.
-    Batch(u32, Batch),
+    Batch(u32, Box<Batch>),
     /// The partition's watermark has risen.
     Watermark(i64),
     /// All channels are idle.
@@ -137,7 +137,7 @@ mod tests {
     fn batch(watermarks: &[i64]) -> Item {
         let mut batch = Batch { watermarks: watermarks.to_vec(), ..Batch::default() };
         watermarks.iter().for_each(|_| batch.values.push(b"x"));
-        Item::Batch(batch)
+        Item::Batch(Box::new(batch))
     }
 
     fn drain(inputs: &mut Inputs) -> Vec<String> {

@@ -51,7 +51,7 @@ pub const STEPS_UNTIL_FLUSH: u32 = 8;
 #[derive(Debug)]
 pub enum Item {
     /// Records. Each carries the watermark that was in force before it.
-    Batch(Batch),
+    Batch(Box<Batch>),
     /// All records to come are expected to be later than this.
     Watermark(i64),
     /// Nothing will come for a while: do not wait for this side's watermark.

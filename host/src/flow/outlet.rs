@@ -71,7 +71,8 @@ impl Lane {
     fn flush(&mut self) {
         if !self.batch.is_empty() {
             let next = Batch::with_capacity_of(&self.batch);
-            self.waiting.push_back(Item::Batch(std::mem::replace(&mut self.batch, next)));
+            let batch = std::mem::replace(&mut self.batch, next);
+            self.waiting.push_back(Item::Batch(Box::new(batch)));
         }
     }
 

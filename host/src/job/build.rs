@@ -269,7 +269,8 @@ impl Builder<'_> {
     }
 }
 
-fn open_context(plan: &OperatorPlan, partition: u32) -> OpenContext {
+/// What partition `partition` of an operator is told about its place in the job.
+pub(super) fn open_context(plan: &OperatorPlan, partition: u32) -> OpenContext {
     OpenContext {
         operator: plan.id.clone(),
         partition,
@@ -279,7 +280,7 @@ fn open_context(plan: &OperatorPlan, partition: u32) -> OpenContext {
 }
 
 /// A function that refuses to open tells the user what is wrong with the job file; one that traps is at fault.
-fn open_error(operator: &str, fault: &Fault) -> Error {
+pub(super) fn open_error(operator: &str, fault: &Fault) -> Error {
     match fault.reason {
         FaultReason::Failed | FaultReason::Malformed => {
             Error::input(format!("operator {operator:?} refuses to open: {fault}"))

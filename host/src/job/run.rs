@@ -43,7 +43,7 @@ pub(super) struct NamedTask {
 pub fn run(plan: &Plan, options: &RunOptions) -> Result<Report> {
     let stopwatch = Stopwatch::start();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let Built { tasks, pending } = build(plan, &options, &clock)?;
+    let Built { tasks, pending } = build(plan, options, &clock)?;
     run_tasks(tasks, &options.stop, &clock)?;
     pending.commit()?;
     let reason = options.stop.reason();

@@ -4,12 +4,13 @@
 //! record after the other, each followed by its watermark; see `docs/decisions/0002-batches-are-invisible.md`
 //! for how batches stay large all the same.
 
-mod operator;
+mod firing;
 mod outputs;
+mod partition;
 mod partition_state;
 mod rejected;
 mod segment;
 
-pub use operator::{Operator, OperatorSettings};
 pub use outputs::Outputs;
+pub use partition::{Operator, OperatorSettings};
 pub use rejected::{Cause, Rejected, Rejections};

@@ -28,6 +28,7 @@ impl PartitionState {
     /// The slot of each record's key.
     pub(super) fn enter(&mut self, batch: &Batch, slots: &mut Vec<Slot>) {
         slots.clear();
+        self.keys.prefetch(&batch.hashes);
         let keys = batch.keys.iter().zip(&batch.hashes);
         slots.extend(keys.map(|(key, &hash)| self.keys.enter(key, hash)));
     }

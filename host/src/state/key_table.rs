@@ -17,18 +17,30 @@ impl Slot {
 }
 
 /// Finds keys by hash and bytes. Slots of removed keys are used again.
+///
+/// A lookup misses the cache twice, once in the index and once in the row. The index holds the whole hash, so
+/// that [`prefetch`](Self::prefetch) can bring in the rows of many keys at once before they are compared.
 #[derive(Debug, Default)]
 pub struct KeyTable {
-    slots: HashTable<u32>,
+    index: HashTable<Entry>,
     rows: Vec<Row>,
     free: Vec<Slot>,
     /// Which call `Row::local` belongs to.
     call: u32,
 }
 
+/// What the index holds of a key.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    hash: KeyHash,
+    slot: Slot,
+}
+
+/// A cache line, so that a lookup costs one and not two.
 #[derive(Debug)]
+#[repr(align(64))]
 struct Row {
-    key: SmallVec<[u8; 16]>,
+    key: SmallVec<[u8; 40]>,
     hash: KeyHash,
     /// States and timers that the key has. A key without any leaves the table.
     uses: u32,
@@ -41,12 +53,10 @@ impl KeyTable {
     /// The slot of a key, which is entered if it is new.
     pub fn enter(&mut self, key: &[u8], hash: KeyHash) -> Slot {
         let rows = &self.rows;
-        let is_key = |&slot: &u32| {
-            let row = &rows[slot as usize];
-            row.hash == hash && row.key.as_slice() == key
-        };
-        if let Some(&slot) = self.slots.find(hash.spread(), is_key) {
-            return Slot(slot);
+        let is_key =
+            |entry: &Entry| entry.hash == hash && rows[entry.slot.index()].key.as_slice() == key;
+        if let Some(entry) = self.index.find(hash.spread(), is_key) {
+            return entry.slot;
         }
         let row = Row { key: SmallVec::from_slice(key), hash, uses: 0, local: 0, call: 0 };
         let slot = match self.free.pop() {
@@ -60,10 +70,18 @@ impl KeyTable {
                 Slot(slot)
             }
         };
-        let rows = &self.rows;
-        let rehash = |&slot: &u32| rows[slot as usize].hash.spread();
-        self.slots.insert_unique(hash.spread(), slot.0, rehash);
+        let rehash = |entry: &Entry| entry.hash.spread();
+        self.index.insert_unique(hash.spread(), Entry { hash, slot }, rehash);
         slot
+    }
+
+    /// Starts to bring the rows of keys with these hashes into the cache.
+    pub fn prefetch(&self, hashes: &[KeyHash]) {
+        for &hash in hashes {
+            if let Some(entry) = self.index.find(hash.spread(), |entry| entry.hash == hash) {
+                prefetch(&self.rows[entry.slot.index()]);
+            }
+        }
     }
 
     /// The key in a slot.
@@ -78,12 +96,12 @@ impl KeyTable {
 
     /// How many keys there are.
     pub fn len(&self) -> usize {
-        self.slots.len()
+        self.index.len()
     }
 
     /// Whether there is no key.
     pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.index.is_empty()
     }
 
     /// Starts a call: no key is part of it yet.
@@ -124,11 +142,23 @@ impl KeyTable {
         if row.uses > 0 {
             return;
         }
-        if let Ok(entry) = self.slots.find_entry(row.hash.spread(), |&other| other == slot.0) {
+        if let Ok(entry) = self.index.find_entry(row.hash.spread(), |entry| entry.slot == slot) {
             entry.remove();
             self.free.push(slot);
         }
     }
+}
+
+/// Starts to bring a value into the cache, where the processor has a way to say so.
+fn prefetch<T>(value: &T) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch is a hint. It reads nothing and is allowed at any address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(value).cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = value;
 }
 
 #[cfg(test)]

@@ -29,7 +29,9 @@ pub enum LogLevel {
 
 /// Where guests' log lines go.
 #[derive(Clone)]
-pub struct LogSink(Arc<dyn Fn(LogLevel, &str) + Send + Sync>);
+pub struct LogSink(Arc<WriteLine>);
+
+type WriteLine = dyn Fn(LogLevel, &str) + Send + Sync;
 
 impl LogSink {
     /// Calls `write` with every line.

@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::Findings;
-use crate::job::spec::{JobFile, OperatorSpec, Problem};
-use crate::wasm::{Component, Engine};
+use crate::job::build::{open_context, open_error};
+use crate::job::plan::Plan;
+use crate::job::spec::{JobFile, OperatorSpec, Origin, Problem};
+use crate::wasm::{Component, Engine, Instance, LogSink};
 
 /// Loads the component of each operator, each file once; none where that is a problem.
 pub fn load(file: &JobFile, engine: &Engine, findings: &mut Findings) -> Vec<Option<Component>> {
@@ -28,6 +30,28 @@ pub fn load(file: &JobFile, engine: &Engine, findings: &mut Findings) -> Vec<Opt
         component
     };
     file.operators.iter().map(&mut load).collect()
+}
+
+/// Where the component of each operator is named, by the operator's id.
+pub fn origins(file: &JobFile) -> HashMap<String, Origin> {
+    let origin = |operator: &OperatorSpec| {
+        let component = operator.component.as_ref()?;
+        Some((operator.id.value.clone(), component.origin.clone()))
+    };
+    file.operators.iter().filter_map(origin).collect()
+}
+
+/// Opens each function once with its parameters and throws it away: what it refuses, it refuses now.
+pub fn open(plan: &Plan, origins: &HashMap<String, Origin>) -> Vec<Problem> {
+    let open = |operator| {
+        let context = open_context(operator, 0);
+        let opened =
+            Instance::open(&operator.component, &context, &operator.limits, LogSink::none());
+        let error = open_error(&operator.id, &opened.err()?);
+        let origin = origins.get(&operator.id).cloned().unwrap_or(Origin::File);
+        Some(Problem { error, origin })
+    };
+    plan.operators.iter().filter_map(open).collect()
 }
 
 /// Which command makes the missing file.

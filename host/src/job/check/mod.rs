@@ -36,11 +36,14 @@ pub fn check(mut file: JobFile, engine: &Engine) -> Result<Plan, Problems> {
     let declared: Vec<Option<&Declaration>> =
         components.iter().map(|c| c.as_ref().map(Component::declaration)).collect();
     let (graph, operators) = examine(&file, &declared, &mut findings);
-    if findings.problems.is_empty() {
-        Ok(assemble::assemble(file, &graph, components, operators, findings.warnings))
-    } else {
-        Err(Problems::new(file.path, findings.problems))
+    if !findings.problems.is_empty() {
+        return Err(Problems::new(file.path, findings.problems));
     }
+    let path = file.path.clone();
+    let origins = components::origins(&file);
+    let plan = assemble::assemble(file, &graph, components, operators, findings.warnings);
+    let refused = components::open(&plan, &origins);
+    if refused.is_empty() { Ok(plan) } else { Err(Problems::new(path, refused)) }
 }
 
 /// All checks but those of component files: `declared` is what the functions of the operators say

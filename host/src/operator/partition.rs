@@ -5,20 +5,18 @@
 //! away and a shorter segment is called: a call is a pure function, so nothing has happened.
 
 use crate::error::Result;
-use crate::model::{Batch, Fault, Limits, Packed, TIME_NONE, TimeDomain};
+use crate::model::{Batch, Fault, Limits, TIME_NONE, TimeDomain};
 use crate::state::Slot;
 use crate::wasm::{
     Call, CallInput, Component, Effects, Instance, LogSink, OpenContext, StateColumn,
     TimerOperation,
 };
 
-use super::outputs::{Fired, FiredTimers, Outputs};
+use super::firing::{Firing, Place};
+use super::outputs::{Fired, Outputs};
 use super::partition_state::PartitionState;
 use super::rejected::{Cause, Rejected, Rejections};
 use super::segment::Segment;
-
-/// The most timers that fire in one call.
-const TIMERS_A_CALL_MAX: usize = 1024;
 
 /// What an operator is made of.
 pub struct OperatorSettings {
@@ -36,48 +34,23 @@ pub struct OperatorSettings {
 
 /// One partition of an operator.
 pub struct Operator {
-    settings: OperatorSettings,
-    instance: Instance,
-    state: PartitionState,
+    pub(super) settings: OperatorSettings,
+    pub(super) instance: Instance,
+    pub(super) state: PartitionState,
     /// The watermark in force: every event-time timer up to it has fired.
-    watermark: i64,
+    pub(super) watermark: i64,
     /// The most records that a call gets: falls when timers of a key keep coming due within segments.
     records_max: usize,
-    segment: Segment,
+    pub(super) segment: Segment,
     slots: Vec<Slot>,
-    columns: Vec<StateColumn>,
-    fired: Fired,
-    firing: Firing,
+    pub(super) columns: Vec<StateColumn>,
+    pub(super) fired: Fired,
+    pub(super) firing: Firing,
     /// Timers that a record of the current segment registered although their time was past: whose, for when,
     /// and the index of the record after it.
-    late: Vec<(Slot, i64, u32)>,
+    pub(super) late: Vec<(Slot, i64, u32)>,
     /// Keys whose timers fired since keys were last swept.
-    touched: Vec<Slot>,
-}
-
-/// The timers of one call.
-#[derive(Debug, Default)]
-struct Firing {
-    timestamps: Vec<i64>,
-    slots: Vec<Slot>,
-    keys: Packed,
-}
-
-/// Where in the stream timers fire.
-#[derive(Debug, Clone, Copy)]
-enum Place<'a> {
-    /// Between two batches.
-    BetweenBatches,
-    /// Before the first record of a segment.
-    BeforeSegment,
-    /// Among the records of the current segment of this batch, which have been applied but not sent out.
-    WithinSegment(&'a Batch),
-}
-
-impl Place<'_> {
-    fn is_between_batches(self) -> bool {
-        matches!(self, Place::BetweenBatches)
-    }
+    pub(super) touched: Vec<Slot>,
 }
 
 impl Operator {
@@ -290,109 +263,6 @@ impl Operator {
         Ok(())
     }
 
-    /// Fires all timers of a domain that are due at `time`, those included that are registered meanwhile.
-    fn fire_due(
-        &mut self,
-        domain: TimeDomain,
-        time: i64,
-        now: i64,
-        place: Place<'_>,
-        out: &mut Outputs,
-    ) -> Result<()> {
-        // After a fault, that many timers fire one by one: one of them is to blame.
-        let mut alone = 0_usize;
-        loop {
-            self.take_due(domain, time, if alone > 0 { 1 } else { TIMERS_A_CALL_MAX });
-            alone = alone.saturating_sub(1);
-            if self.firing.slots.is_empty() {
-                return Ok(());
-            }
-            let watermark = if domain == TimeDomain::Event { time } else { self.watermark };
-            match self.call_firing(domain, watermark, now) {
-                Ok(effects) => self.send_fired(&effects, domain, place, out),
-                Err(_) if self.firing.slots.len() > 1 => {
-                    alone = self.firing.slots.len();
-                    let timers = self.firing.slots.iter().zip(&self.firing.timestamps);
-                    timers.for_each(|(&slot, &at)| self.state.register_timer(domain, slot, at));
-                }
-                Err(fault) => {
-                    let cause = Cause::Timer { timestamp: self.firing.timestamps[0], domain };
-                    let key = Some(self.firing.keys.get(0));
-                    self.settings.rejections.reject(&Rejected { fault: &fault, key, cause })?;
-                }
-            }
-            self.touched.append(&mut self.firing.slots);
-            // Within a batch its keys must keep their slots, even if they lose their state for a moment.
-            if place.is_between_batches() {
-                self.state.sweep(self.touched.drain(..));
-            }
-        }
-    }
-
-    /// Takes the earliest due timers out of the state, of each key one: it may register an earlier one than its
-    /// next while it fires.
-    fn take_due(&mut self, domain: TimeDomain, time: i64, most: usize) {
-        let (state, firing) = (&mut self.state, &mut self.firing);
-        firing.slots.clear();
-        firing.timestamps.clear();
-        firing.keys.clear();
-        state.keys.begin_call();
-        while firing.slots.len() < most {
-            let Some((timestamp, slot)) = state.timers(domain).first() else { return };
-            if timestamp > time || state.keys.local(slot).is_some() {
-                return;
-            }
-            state.keys.set_local(slot, 0);
-            state.delete_timer(domain, slot, timestamp);
-            firing.timestamps.push(timestamp);
-            firing.slots.push(slot);
-            firing.keys.push(state.keys.key(slot));
-        }
-    }
-
-    /// Calls the function over the timers that were taken and applies what it returns to state and timers.
-    fn call_firing(
-        &mut self,
-        domain: TimeDomain,
-        watermark: i64,
-        now: i64,
-    ) -> Result<Effects, Fault> {
-        let firing = &self.firing;
-        self.state.read(&firing.slots, &mut self.columns);
-        let call = Call {
-            input: CallInput::Timers { domain, timestamps: &firing.timestamps, watermark },
-            keys: &firing.keys,
-            states: &self.columns,
-            processing_time: now,
-        };
-        let effects = call_guest(&mut self.instance, &self.settings, &call)?;
-        let slot_of = |origin: u32| firing.slots[origin as usize];
-        self.state.check_limits(&effects, &firing.slots, slot_of, &self.settings.limits)?;
-        self.state.apply(&effects, &firing.slots, slot_of);
-        Ok(effects)
-    }
-
-    fn send_fired(
-        &mut self,
-        effects: &Effects,
-        domain: TimeDomain,
-        place: Place<'_>,
-        out: &mut Outputs,
-    ) {
-        let timers = FiredTimers { domain, timestamps: &self.firing.timestamps };
-        let Place::WithinSegment(batch) = place else {
-            return out.add_timers(&effects.outputs, timers, self.watermark);
-        };
-        let watermarks = &batch.watermarks[self.segment.start..self.segment.end];
-        let (firing, late) = (&self.firing, &self.late);
-        self.fired.add(&effects.outputs, timers, |timer| {
-            let (slot, timestamp) = (firing.slots[timer], firing.timestamps[timer]);
-            let due = watermarks.partition_point(|&watermark| watermark < timestamp) as u32;
-            let is_it = |late: &&(Slot, i64, u32)| (late.0, late.1) == (slot, timestamp);
-            late.iter().find(is_it).map_or(due, |late| due.max(late.2))
-        });
-    }
-
     fn reject_record(&mut self, fault: &Fault, batch: &Batch, record: usize) -> Result<()> {
         let cause =
             Cause::Record { value: batch.values.get(record), position: batch.position(record) };
@@ -413,7 +283,7 @@ fn registered_within_segment(segment: &Segment, batch: &Batch, effects: &Effects
 }
 
 /// Makes a call, and opens a fresh instance if the call has killed this one.
-fn call_guest(
+pub(super) fn call_guest(
     instance: &mut Instance,
     settings: &OperatorSettings,
     call: &Call<'_>,
