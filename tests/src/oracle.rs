@@ -133,10 +133,7 @@ pub fn avg_ts(events: &[Event], count: usize) -> Vec<Line> {
 }
 
 /// `temp-alert`, in both forms, over lines `id,unix_seconds,temperature`.
-pub fn temp_alert<L: AsRef<str>>(
-    lines: impl IntoIterator<Item = L>,
-    threshold: f64,
-) -> Vec<Line> {
+pub fn temp_alert<L: AsRef<str>>(lines: impl IntoIterator<Item = L>, threshold: f64) -> Vec<Line> {
     let mut last: HashMap<String, f64> = HashMap::new();
     let mut out = Vec::new();
     for line in lines {

@@ -30,7 +30,8 @@ fn help_and_version_are_answers() {
 #[test]
 fn a_file_that_is_not_there_is_status_1() {
     let folder = Folder::new("nothing");
-    for arguments in [["run", "x.toml"], ["check", "x.toml"], ["inspect", "x.wasm"], ["build", "x"]] {
+    for arguments in [["run", "x.toml"], ["check", "x.toml"], ["inspect", "x.wasm"], ["build", "x"]]
+    {
         let ended = Tidegate::new(arguments).in_folder(folder.path()).run().expect(1);
         ended.expect_story([arguments[1]]);
     }
@@ -44,7 +45,8 @@ fn standard_output_is_for_the_answer() {
     let ended = job.run().expect(0);
     assert!(ended.stdout.is_empty(), "the output went to files: {}", ended.stdout);
     ended.expect_story(["2 in", "out-op"]);
-    let ended = Tidegate::run_job(&job.write()).set("sink.out-op.connector", "stdout").run().expect(0);
+    let ended =
+        Tidegate::run_job(&job.write()).set("sink.out-op.connector", "stdout").run().expect(0);
     assert_eq!(ended.stdout, "a,1\na,2\n");
     // Without a terminal there are neither colours nor progress.
     assert!(!ended.stderr.contains('\u{1b}') && !ended.stderr.contains('\r'), "{}", ended.stderr);

@@ -46,7 +46,8 @@ fn assert_stops(rate: &str, lines_before: usize) {
     let keys: Vec<String> = out.lines().map(first_field).collect();
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     keys.iter().for_each(|key| *counts.entry(key).or_default() += 1);
-    let in_order = counts.iter().flat_map(|(key, count)| std::iter::repeat_n(*key, *count as usize));
+    let in_order =
+        counts.iter().flat_map(|(key, count)| std::iter::repeat_n(*key, *count as usize));
     out.assert_equals(&oracle::count(in_order), first_field);
 }
 

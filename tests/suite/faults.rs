@@ -59,8 +59,7 @@ fn assert_fault(job: &Job, what: &str) -> Ended {
 fn assert_isolated(crate_name: &str, what: &str) {
     for parallelism in [1, 3] {
         let lines = poisoned_clicks();
-        let job =
-            job(crate_name, &lines, "on_fault = \"dead-letter\"\n").parallelism(parallelism);
+        let job = job(crate_name, &lines, "on_fault = \"dead-letter\"\n").parallelism(parallelism);
         job.run().expect(0);
         let users = lines.iter().filter(|line| !line.contains("poison")).map(|l| first_field(l));
         job.sink("pv").assert_equals(&oracle::count(users), first_field);

@@ -67,8 +67,7 @@ fn fail_says_where() {
 fn fail_is_what_happens_unless_told() {
     let folder = Folder::new("malformed");
     let path = folder.write("clicks.csv", bytes_with(b"carol,/x,noon"));
-    let job =
-        Job::new(folder, Source::clicks(&path, 0)).operator("op", "periodic-pv", "0", "");
+    let job = Job::new(folder, Source::clicks(&path, 0)).operator("op", "periodic-pv", "0", "");
     job.run().expect(1).expect_story(["clicks.csv:4", "noon"]);
 }
 

@@ -18,7 +18,8 @@ fn target() -> PathBuf {
 
 /// Makes a function crate in `folder`.
 fn make(folder: &Folder, name: &str, kind: &str) -> PathBuf {
-    let ended = Tidegate::new(["new", name, "--kind", kind]).in_folder(folder.path()).run().expect(0);
+    let ended =
+        Tidegate::new(["new", name, "--kind", kind]).in_folder(folder.path()).run().expect(0);
     assert_eq!(ended.stdout.trim(), name, "the answer is the path");
     let path = folder.join(name);
     // The versions that the repository has, so that nothing is downloaded for this test.
@@ -38,8 +39,7 @@ fn cargo_test(path: &Path) {
     let story = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{story}\n{}", String::from_utf8_lossy(&output.stdout));
     let results = String::from_utf8_lossy(&output.stdout);
-    let mut passed =
-        results.lines().filter_map(|line| line.strip_prefix("test result: ok. "));
+    let mut passed = results.lines().filter_map(|line| line.strip_prefix("test result: ok. "));
     assert!(passed.any(|line| !line.starts_with("0 passed")), "no test ran: {results}");
 }
 

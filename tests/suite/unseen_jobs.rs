@@ -74,7 +74,12 @@ fn other_keys_and_parameters() {
     let path = write_clicks(&folder, &lines);
     let job = Job::new(folder, Source::clicks(&path, 2_000))
         .operator("window", "fake-window", "0", "[operator.params]\nsize = \"1m\"\n")
-        .operator("pv", "periodic-pv", "1", "parallelism = 2\n[operator.params]\nperiod = \"250ms\"\n")
+        .operator(
+            "pv",
+            "periodic-pv",
+            "1",
+            "parallelism = 2\n[operator.params]\nperiod = \"250ms\"\n",
+        )
         // The timestamp itself as a key.
         .operator("avg", "avg-ts", "2", "[operator.params]\ncount = \"1\"\n")
         .parallelism(2);

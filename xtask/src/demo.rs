@@ -1,6 +1,6 @@
 //! `cargo xtask demo`: from a fresh clone to the output of a job on real input.
 
-use crate::shell::{Outcome, line_of, run as run_command, say};
+use crate::shell::{Outcome, run as run_command, say};
 use crate::workspace::{Workspace, typed};
 use crate::{guests, setup};
 use std::fs::{self, File};
@@ -25,14 +25,13 @@ pub fn run(workspace: &Workspace) -> Outcome {
     set.push(output.join("temp-alert"));
     let mut job = workspace.command(workspace.binary("tidegate"));
     job.args(["run", "examples/temp-alert/job.toml", "--set"]).arg(set);
-    say("running a job over real readings: where does the temperature jump by over 10 degrees?");
-    say(&line_of(&job));
+    say("running examples/temp-alert/job.toml over real temperatures");
     run_command(&mut job)?;
 
     let lines = show_first_lines(&output.join("temp-alert"))?;
     let host = typed(&workspace.binary("tidegate"));
     let next = typed(&workspace.root().join("examples/periodic-pv/job.toml"));
-    println!("All {lines} alerts (sensor,previous,current) are in {}", typed(&output));
+    println!("Its {lines} alerts (sensor,previous,current) are in {}", typed(&output));
     println!("Next, page views by user:  {host} run {next}");
     println!("Next, your own function:   {host} new my-function --kind keyed");
     Ok(())

@@ -37,10 +37,7 @@ impl KeyedProcessFunction for FakeWindow {
         if size.is_zero() {
             bail!("parameter `size` is {size:?}; a window lasts at least 1ms");
         }
-        Ok(Self {
-            size_ms: i64::try_from(size.as_millis())?,
-            counts: setup.map_state("window-pv"),
-        })
+        Ok(Self { size_ms: i64::try_from(size.as_millis())?, counts: setup.map_state("window-pv") })
     }
 
     fn process_element(

@@ -36,6 +36,18 @@ impl<'a> Decode<'a> for SensorReading {
     }
 }
 
+/// The key of a reading for jobs that say `partition = "function"` instead of naming a field: the id
+/// without the spaces around it.
+struct ById;
+
+impl KeySelector for ById {
+    type In<'a> = Csv<(&'a str, IgnoredAny, IgnoredAny)>;
+
+    fn key(Csv((id, _seconds, _temperature)): Self::In<'_>) -> Result<Vec<u8>> {
+        Ok(id.trim().as_bytes().to_vec())
+    }
+}
+
 /// `id,previous,current`.
 type Alert = Csv<(String, f64, f64)>;
 
@@ -70,7 +82,7 @@ impl KeyedProcessFunction for TempAlert {
     }
 }
 
-tidegate_sdk::export!(keyed_process: TempAlert);
+tidegate_sdk::export!(keyed_process: TempAlert, key_by: ById);
 
 #[cfg(test)]
 mod tests {
@@ -95,6 +107,12 @@ mod tests {
         alert.push("s1", "s1,1,-40.0", 1_000)?;
         alert.push("s2", "s2,1,40.0", 1_000)?;
         assert!(alert.finish()?.is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn the_key_has_no_spaces_around_it() -> Result<()> {
+        assert_eq!(ById::key(Csv::decode(b" s1 ,1,50.0")?)?, b"s1");
         Ok(())
     }
 

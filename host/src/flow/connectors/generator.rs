@@ -124,9 +124,9 @@ mod tests {
         let mut clicks = Generator::new("c", settings(GeneratorShape::Clicks), 0);
         let clicks: Vec<String> =
             (0..3).map(|_| String::from_utf8_lossy(clicks.make()).into_owned()).collect();
-        assert_eq!(clicks, ["user_0,/home,1000", "user_3,/product/2,1500", "user_1,/home,2000"]);
+        assert_eq!(clicks, ["user_0,/checkout,1000", "user_1,/cart,1500", "user_0,/home,2000"]);
         let mut sensors = Generator::new("s", settings(GeneratorShape::Sensors), 0);
-        assert_eq!(sensors.make(), b"sensor_0,1,1.3");
+        assert_eq!(sensors.make(), b"sensor_0,1,54.0");
     }
 
     #[test]
