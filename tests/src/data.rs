@@ -1,4 +1,5 @@
-//! Real data: the full year where it lies beside the repository, samples in the repository otherwise.
+//! Real data: the full year where it lies beside the repository, samples in the repository
+//! otherwise.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! What the suite stands on: the real binary, components, folders, job files, and oracles to compare
-//! with. Used by `tests/suite` only.
+//! What the suite stands on: the real binary, components, folders, job files, and oracles to
+//! compare with. Used by `tests/suite` only.
 //!
 //! ```text
 //! random, data --> input --> job --> binary --> lines -- compared with --> oracle

@@ -52,8 +52,8 @@ impl Sink {
         lines
     }
 
-    /// Fails the test unless there are the same lines, each once, for each key in the same order and
-    /// in one partition.
+    /// Fails the test unless there are the same lines, each once, for each key in the same order
+    /// and in one partition.
     #[track_caller]
     pub fn assert_equals(&self, expected: &[Line], key_of: fn(&str) -> String) {
         let mut actual: BTreeMap<String, Vec<&str>> = BTreeMap::new();

@@ -1,9 +1,10 @@
 //! What the examples must put out: plain folds over the input, in one thread, without wasm, written
 //! apart from the engine and from the functions.
 //!
-//! Event time: a record is processed; then the watermark rises to the highest timestamp so far, less
-//! the delay, less 1; then all timers up to it fire in the order of their times, those included that
-//! were registered for a time already past. At the end of the input all timers that are left fire.
+//! Event time: a record is processed; then the watermark rises to the highest timestamp so far,
+//! less the delay, less 1; then all timers up to it fire in the order of their times, those
+//! included that were registered for a time already past. At the end of the input all timers that
+//! are left fire.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -67,7 +68,8 @@ impl EventTime {
     }
 }
 
-/// `periodic-pv`: the count so far of each key, `period` after the first event since the last output.
+/// `periodic-pv`: the count so far of each key, `period` after the first event since the last
+/// output.
 pub fn periodic_pv(events: &[Event], period: i64, delay: i64) -> Vec<Line> {
     let mut time = EventTime::new(delay);
     let mut counts: HashMap<String, u64> = HashMap::new();
@@ -92,8 +94,8 @@ pub fn periodic_pv(events: &[Event], period: i64, delay: i64) -> Vec<Line> {
     out
 }
 
-/// `fake-window`: the count of each key in each window of `size`. A late event makes a window of its
-/// own.
+/// `fake-window`: the count of each key in each window of `size`. A late event makes a window of
+/// its own.
 pub fn fake_window(events: &[Event], size: i64, delay: i64) -> Vec<Line> {
     let mut time = EventTime::new(delay);
     let mut counts: HashMap<(String, i64), u64> = HashMap::new();

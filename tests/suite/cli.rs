@@ -1,4 +1,5 @@
-//! The command line's manners: what goes to which stream, exit statuses, reports, `inspect`, `build`.
+//! The command line's manners: what goes to which stream, exit statuses, reports, `inspect`,
+//! `build`.
 
 use std::path::Path;
 

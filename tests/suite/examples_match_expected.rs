@@ -1,5 +1,5 @@
-//! Every example's job writes what its `expected.txt` says: the same lines, each once, for each key in
-//! the same order.
+//! Every example's job writes what its `expected.txt` says: the same lines, each once, for each key
+//! in the same order.
 
 use std::path::PathBuf;
 

@@ -1,5 +1,5 @@
-//! `check` finds what is wrong with a job before anything runs, says where it stands and what to write
-//! instead, and finds all of it at once. `run` refuses what `check` refuses.
+//! `check` finds what is wrong with a job before anything runs, says where it stands and what to
+//! write instead, and finds all of it at once. `run` refuses what `check` refuses.
 
 use std::fmt::Write;
 

@@ -1,5 +1,5 @@
-//! Lines that cannot be records are told with their place, counted, and treated as the job file says:
-//! nothing is lost silently, and no line is too long for the host's memory.
+//! Lines that cannot be records are told with their place, counted, and treated as the job file
+//! says: nothing is lost silently, and no line is too long for the host's memory.
 
 use std::path::Path;
 

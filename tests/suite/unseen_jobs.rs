@@ -106,12 +106,52 @@ fn quoted_and_spaced_fields() {
     assert_eq!(job.sink("window").sorted(), windows);
 
     let folder = Folder::new("spaces");
-    let path = folder.write("sensors.csv", "s1, 1, 20\ns1 ,2,0 \ns1, 3 , 31.0\n");
+    let path = folder.write("sensors.csv", SPACED);
     let source = Source::sensors(&path);
     let job = Job::new(folder, source).operator("alert", "temp-alert", "0", "");
     job.run().expect(0);
-    // Spaces are part of a key: `s1 ` is another sensor than `s1`.
-    assert_eq!(job.sink("alert").sorted(), ["s1,20.0,31.0"]);
+    // Spaces are part of a field: `s1 ` and ` s1` are other sensors than `s1`.
+    assert_eq!(job.sink("alert").sorted(), ["s1,20.0,31.0", "s1,31.0,20.0", "s2,1.0,11.5"]);
+}
+
+const SPACED: &str = "s1, 1, 20\ns1 ,2,0 \ns2,2,1\n s1, 3 , 31.0\ns2, 4,11.5\ns1,5,31\ns1, 3 ,20\n";
+
+/// The function's own key leaves the spaces out.
+#[test]
+fn keys_that_the_function_finds() {
+    for parallelism in [1, 3] {
+        let folder = Folder::new("function");
+        let source = Source::sensors(&folder.write("sensors.csv", SPACED));
+        let alert = of("temp-alert");
+        let rest = format!(
+            "[[source]]\nid = \"in\"\n{source}\
+             [[operator]]\nid = \"alert\"\n{alert}\
+             inputs = [{{ from = \"in\", partition = \"function\" }}]\n{}",
+            file_sink("out", "alert"),
+        );
+        run(&folder, parallelism, &rest);
+        let expected = oracle::temp_alert(SPACED.lines(), 10.0);
+        assert_eq!(expected.len(), 4);
+        Sink::read(&folder.join("out")).assert_equals(&expected, first_field);
+    }
+}
+
+/// A record in which the function finds no key is malformed where it was read.
+#[test]
+fn records_without_a_key_of_the_function() {
+    let folder = Folder::new("keyless");
+    let path = folder.write("sensors.csv", "s1,1,20.0,x\ns1,2,21.0\n");
+    let alert = of("temp-alert");
+    for (policy, status) in [("fail", 1), ("skip", 0)] {
+        let rest = format!(
+            "[[source]]\nid = \"in\"\nmalformed = {policy:?}\n{}\
+             [[operator]]\nid = \"alert\"\n{alert}\
+             inputs = [{{ from = \"in\", partition = \"function\" }}]\n",
+            Source::sensors(&path),
+        );
+        let ended = call(&folder, 2, &rest).run().expect(status);
+        ended.expect_story(["sensors.csv:1", "3 fields"]);
+    }
 }
 
 /// Seconds and nanoseconds: windows are cut by the event times that the source makes of them.

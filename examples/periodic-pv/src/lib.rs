@@ -14,8 +14,8 @@
 use serde::de::IgnoredAny;
 use tidegate_sdk::prelude::*;
 
-/// A click: `user,url,timestamp_ms`. One of the first two is the key, which comes with the context, so
-/// only the time is read.
+/// A click: `user,url,timestamp_ms`. One of the first two is the key, which comes with the context,
+/// so only the time is read.
 type Event = Csv<(IgnoredAny, IgnoredAny, i64)>;
 
 struct PeriodicPv {

@@ -12,6 +12,9 @@
 //! tidegate run examples/temp-alert/job.toml
 //! ```
 
+use std::fmt::Display;
+use std::str::FromStr;
+
 use serde::de::IgnoredAny;
 use tidegate_sdk::prelude::*;
 
@@ -25,19 +28,19 @@ struct SensorReading {
 impl<'a> Decode<'a> for SensorReading {
     fn decode(record: &'a [u8]) -> Result<Self> {
         let Csv((_id, seconds, temperature)) = Csv::<(IgnoredAny, &str, &str)>::decode(record)?;
-        let read = |what: &str, text: &str| format!("{what} {text:?}");
-        let _: i64 =
-            seconds.trim().parse().map_err(|e| Error::from(e).context(read("time", seconds)))?;
-        let temperature = temperature
-            .trim()
-            .parse()
-            .map_err(|e| Error::from(e).context(read("temperature", temperature)))?;
-        Ok(Self { temperature })
+        // Not used here, but a line without a time is no reading.
+        number::<i64>("time", seconds)?;
+        Ok(Self { temperature: number("temperature", temperature)? })
     }
 }
 
-/// The key of a reading for jobs that say `partition = "function"` instead of naming a field: the id
-/// without the spaces around it.
+/// Reads a number that may have spaces around it.
+fn number<T: FromStr<Err: Display>>(what: &str, text: &str) -> Result<T> {
+    text.trim().parse().map_err(|error| Error::msg(format_args!("{what} {text:?}: {error}")))
+}
+
+/// The key of a reading for jobs that say `partition = "function"` instead of naming a field: the
+/// id without the spaces around it.
 struct ById;
 
 impl KeySelector for ById {

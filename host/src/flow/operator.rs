@@ -222,5 +222,6 @@ pub(crate) fn fault_error(operator: &str, at: &str, fault: &Fault) -> Error {
     if fault.backtrace.is_empty() {
         return error;
     }
-    error.caused_by(format!("guest backtrace, innermost first: {}", fault.backtrace.join(" <- ")))
+    let frames: String = fault.backtrace.iter().map(|frame| format!("\n    {frame}")).collect();
+    error.caused_by(format!("guest backtrace, innermost first:{frames}"))
 }

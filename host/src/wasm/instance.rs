@@ -362,19 +362,26 @@ fn finish<T>(
     Err(fault)
 }
 
-/// The frames of a trap that say something: innermost first, without those of the language's panic machinery.
+/// The frames of a trap, innermost first, from the one in which the author's or a library's code gave up: what
+/// lies within is the language's own machinery of panics and allocation.
 fn frames(backtrace: &WasmBacktrace) -> Vec<String> {
-    let name = |frame: &wasmtime::FrameInfo| {
-        let function = frame.func_name().map_or_else(
-            || format!("function {}", frame.func_index()),
-            |name| rustc_demangle::demangle(name).to_string(),
-        );
-        match frame.symbols().first().and_then(|symbol| Some((symbol.file()?, symbol.line()?))) {
-            Some((file, line)) => format!("{function} ({file}:{line})"),
-            None => function,
-        }
-    };
-    backtrace.frames().iter().map(name).collect()
+    let frames: Vec<String> = backtrace.frames().iter().map(frame).collect();
+    let machinery = ["__rustc::", "std::", "core::", "alloc::"];
+    let is_machinery = |frame: &&String| machinery.iter().any(|name| frame.starts_with(name));
+    let inner = frames.iter().take_while(is_machinery).count();
+    frames[if inner == frames.len() { 0 } else { inner }..].to_vec()
+}
+
+fn frame(frame: &wasmtime::FrameInfo) -> String {
+    let function = frame.func_name().map_or_else(
+        || format!("function {}", frame.func_index()),
+        // The alternate form leaves out the hashes.
+        |name| format!("{:#}", rustc_demangle::demangle(name)),
+    );
+    match frame.symbols().first().and_then(|symbol| Some((symbol.file()?, symbol.line()?))) {
+        Some((file, line)) => format!("{function} ({file}:{line})"),
+        None => function,
+    }
 }
 
 fn convert_fault(fault: types::Fault, causes: usize) -> Fault {
