@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use tidegate::error::{Error, Result};
 use tidegate::model::{Batch, KeyHash, Limits, TIME_END, TIME_NONE};
-use tidegate::operator::{Operator, OperatorSettings, Outputs, Rejected, Rejections};
+use tidegate::operator::{Firings, Operator, OperatorSettings, Outputs, Rejected, Rejections};
 use tidegate::wasm::{Component, Engine, LogSink, OpenContext};
 
 /// The worker's policy for what the function faults at: the first one ends the worker.
@@ -54,7 +54,9 @@ fn main() -> Result<()> {
         }
     }
     operator.process(0, &batch, 0, &mut out)?;
-    operator.advance_watermark(TIME_END, 0, &mut out)?;
+    while operator.advance_watermark(TIME_END, 0, &mut out)? == Firings::More {
+        print(&mut out);
+    }
     print(&mut out);
     operator.close().map_err(|fault| Error::guest(fault.message))
 }

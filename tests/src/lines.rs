@@ -90,7 +90,8 @@ fn assert_same_lines(key: &str, actual: &[&str], wanted: &[&str]) {
         shown.map(|line| format!("    {line}\n")).collect::<String>()
     };
     panic!(
-        "key {key:?} has {} lines instead of {}; line {same} (from 0) differs\n  got\n{}  wanted\n{}",
+        "key {key:?} has {} lines instead of {}; line {same} (from 0) differs\n\
+         got\n{}wanted\n{}",
         actual.len(),
         wanted.len(),
         around(actual),

@@ -252,6 +252,32 @@ fn the_output_of_a_call_is_limited() {
     job.run().expect(3).expect_story(["operator \"pv\"", "output_bytes", "clicks.csv:1"]);
 }
 
+/// Many windows of one key wait at once, and the list of prices grows.
+#[test]
+fn timers_and_state_of_a_key_are_limited() {
+    let folder = Folder::new("timers");
+    let line = |window: usize| format!("a,/,{}\nb,/,1\n", window * 10_000);
+    let path = folder.write("clicks.csv", (1..=20).map(line).collect::<String>());
+    let job = Job::new(folder, Source::clicks(&path, 1_000_000)).operator(
+        "window",
+        "fake-window",
+        "0",
+        "[operator.limits]\ntimers = 5\n",
+    );
+    job.run().expect(3).expect_story(["operator \"window\"", "\"a\"", "timers", "clicks.csv:11"]);
+
+    let folder = Folder::new("state");
+    let line = |product: usize| format!("{product},ann,product {product},1.0\n");
+    let path = folder.write("sales.csv", (1..=20).map(line).collect::<String>());
+    let job = Job::new(folder, Source::file(&path)).operator(
+        "tour",
+        "state-tour",
+        "1",
+        "[operator.limits]\nstate_bytes = 100\n",
+    );
+    job.run().expect(3).expect_story(["operator \"tour\"", "\"ann\"", "products", "sales.csv:"]);
+}
+
 /// A job with the component of a guest, for `check`.
 fn check_of(crate_name: &str, partition: &str) -> Ended {
     let folder = Folder::new(crate_name);

@@ -214,6 +214,16 @@ fn settings_change_the_job_for_once() {
     }
 }
 
+/// `check` opens functions with the job's parameters: what they refuse it refuses.
+#[test]
+fn parameters_that_a_function_refuses() {
+    let window = format!("{:?}", component("fake-window"));
+    let job = good_job().replace(&format!("{:?}", component("periodic-pv")), &window);
+    let zero = ["--set", "operator.pv.params.size=0s"];
+    check(&job, &zero).expect(1).expect_story(["`size`", "at least 1ms", "pv"]);
+    check(&job, &["--set", "operator.pv.params.size=1ms"]).expect(0);
+}
+
 /// A later version's sections are read already, or refused in words.
 #[test]
 fn what_this_version_lacks_is_said() {

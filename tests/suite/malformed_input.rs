@@ -6,7 +6,7 @@ use std::path::Path;
 use tidegate_tests::binary::write_large;
 use tidegate_tests::job::Source;
 use tidegate_tests::lines::{before_pv, first_field};
-use tidegate_tests::{Folder, Job, oracle};
+use tidegate_tests::{Folder, Job, Tidegate, oracle};
 
 /// Good clicks with one bad line among them.
 struct Input {
@@ -107,6 +107,18 @@ fn dead_letters_keep_the_line() {
             }
         }
     }
+}
+
+#[test]
+fn dead_letters_go_where_the_job_says() {
+    let folder = Folder::new("letters");
+    let path = folder.write("clicks.csv", bytes_with(b"carol,/x,noon"));
+    let source = format!("malformed = \"dead-letter\"\n{}", Source::clicks(&path, 0));
+    let job = Job::new(folder, source).operator("op", "count", "0", "");
+    let run = || Tidegate::run_job(&job.write()).set("job.dead_letters", "bad/letters");
+    run().run().expect(0);
+    assert_eq!(job.folder().read_json_lines("bad/letters/in-0.jsonl").len(), 1);
+    assert!(!job.folder().join("dead-letters").exists());
 }
 
 #[test]

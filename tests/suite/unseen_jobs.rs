@@ -212,24 +212,34 @@ fn a_chain_of_operators() {
     }
 }
 
-/// What a timer sends out has the timer's event time: windows of windows.
+/// What a timer sends out has the timer's event time and is not late for the next operator, nor is
+/// what a record sends out; and an operator's time is the minimum of all that it reads.
 #[test]
 fn event_time_goes_through_operators() {
-    let lines = clicks(1_000);
-    let folder = Folder::new("times");
-    let source = Source::clicks(&write_clicks(&folder, &lines), 2_000);
-    // A click, its window's count as `url,count,start`, and of those the period counts per url.
-    let (window, split) = (of("fake-window"), of("split"));
-    let rest = format!(
-        "[[source]]\nid = \"in\"\n{source}\
-         [[operator]]\nid = \"pass\"\n{split}inputs = [{{ from = \"in\" }}]\n\
-         [[operator]]\nid = \"window\"\n{window}\
-         inputs = [{{ from = \"pass\", partition = {{ key = 0 }} }}]\n{}",
-        file_sink("windows", "window"),
-    );
-    run(&folder, 1, &rest);
+    let lines = clicks(3_000);
     let windows = oracle::fake_window(&oracle::events(&lines, 0), 10_000, 2_000);
-    Sink::read(&folder.join("windows")).assert_equals(&windows, first_field);
+    let stamped = |Line { key, text }: &Line| {
+        let end: i64 = text.rsplit(',').next().and_then(|end| end.parse().ok()).expect("an end");
+        Line { key: key.clone(), text: format!("{text},{}", end - 1) }
+    };
+    let stamped: Vec<Line> = windows.iter().map(stamped).collect();
+    for (first, second) in [(1, 1), (3, 2), (2, 4)] {
+        let folder = Folder::new("times");
+        let source = Source::clicks(&write_clicks(&folder, &lines), 2_000);
+        let (split, window, stamp) = (of("split"), of("fake-window"), of("stamp"));
+        let rest = format!(
+            "[[source]]\nid = \"in\"\n{source}\
+             [[operator]]\nid = \"pass\"\n{split}parallelism = {first}\n\
+             inputs = [{{ from = \"in\", partition = \"rebalance\" }}]\n\
+             [[operator]]\nid = \"window\"\n{window}parallelism = {second}\n\
+             inputs = [{{ from = \"pass\", partition = {{ key = 0 }} }}]\n\
+             [[operator]]\nid = \"stamp\"\n{stamp}parallelism = {second}\n\
+             inputs = [{{ from = \"window\", partition = \"forward\" }}]\n{}",
+            file_sink("stamped", "stamp"),
+        );
+        run(&folder, 1, &rest);
+        Sink::read(&folder.join("stamped")).assert_equals(&stamped, first_field);
+    }
 }
 
 /// Two readers of one source and two sinks of one operator; nobody takes another's records.

@@ -47,7 +47,9 @@ impl KeyedProcessFunction for FakeWindow {
     ) -> Result<()> {
         // Euclid rounds down also before 1970, where `/` would round towards it.
         let start = timestamp.saturating_sub(timestamp.rem_euclid(self.size_ms));
-        let end = start.saturating_add(self.size_ms);
+        let Some(end) = start.checked_add(self.size_ms) else {
+            bail!("the window of {timestamp} ends after the end of time");
+        };
         ctx.register_event_time_timer(end - 1);
 
         let count = self.counts.get(ctx, &start)?.unwrap_or(0) + 1;

@@ -56,12 +56,13 @@ where
     F: FnMut(Timer, &mut Context<'_, Out, Can>) -> Result<()>,
 {
     let states = mem::take(&mut batch.states);
-    let TimerBatch { timestamps, keys, watermark, processing_time, .. } = &batch;
+    let TimerBatch { timestamps, keys, watermarks, processing_time, .. } = &batch;
     let domain = match batch.domain {
         0 => TimeDomain::EventTime,
         _ => TimeDomain::ProcessingTime,
     };
     assert_eq!(keys.ends.len(), timestamps.len(), "the host sends the key of each timer");
+    assert_eq!(watermarks.len(), timestamps.len(), "the host sends the watermark of each timer");
     let mut ctx = Context::new(Call::new(shape, timestamps.len(), states, *processing_time));
     for (index, timestamp) in timestamps.iter().copied().enumerate() {
         ctx.call_mut().seek(Position {
@@ -69,7 +70,7 @@ where
             key: index,
             key_bytes: string(keys, index),
             timestamp: Some(timestamp),
-            watermark: *watermark,
+            watermark: watermarks[index],
         });
         let timer = Timer { timestamp, domain };
         step(index, &mut ctx, |ctx| each(timer, ctx).map_err(Failure::failed))?;

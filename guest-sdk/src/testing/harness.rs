@@ -158,8 +158,9 @@ impl<M> Harness<M> {
     /// # Errors
     /// The fault of the call that fired a timer. That timer stays registered.
     pub fn advance_watermark(&mut self, watermark: i64) -> Result<(), Fault> {
-        self.watermark = self.watermark.max(watermark);
-        self.fire_due(TimeDomain::EventTime, self.watermark)
+        let before = self.watermark;
+        self.watermark = before.max(watermark);
+        self.fire_due(TimeDomain::EventTime, self.watermark, before)
     }
 
     /// Moves the host's clock and fires the processing-time timers that are due, as
@@ -169,7 +170,7 @@ impl<M> Harness<M> {
     /// The fault of the call that fired a timer. That timer stays registered.
     pub fn advance_processing_time(&mut self, time: i64) -> Result<(), Fault> {
         self.processing_time = self.processing_time.max(time);
-        self.fire_due(TimeDomain::ProcessingTime, self.processing_time)
+        self.fire_due(TimeDomain::ProcessingTime, self.processing_time, self.watermark)
     }
 
     /// Opens the function anew and goes on with the same state, as a host may do after any call.
@@ -202,18 +203,23 @@ impl<M> Harness<M> {
         let effects = self.check(effects, extent)?;
         self.apply(effects, &keys, |cause| key_of[cause] as usize);
         // A timer that was registered for a time already past is due at once.
-        self.fire_due(TimeDomain::EventTime, self.watermark)
+        self.fire_due(TimeDomain::EventTime, self.watermark, self.watermark)
     }
 
-    fn fire_due(&mut self, domain: TimeDomain, now: i64) -> Result<(), Fault> {
+    /// Fires what is due. `before` is the watermark that was in force until now.
+    fn fire_due(&mut self, domain: TimeDomain, now: i64, before: i64) -> Result<(), Fault> {
+        let watermark = |timestamp: i64| match domain {
+            TimeDomain::EventTime if now == i64::MAX => i64::MAX,
+            TimeDomain::EventTime => before.max(timestamp),
+            TimeDomain::ProcessingTime => before,
+        };
         for _ in 0..FIRINGS_MAX {
             let count_max = if self.builder.are_timers_batched { usize::MAX } else { 1 };
             let due = self.store.due_timers(domain, now, count_max);
             if due.is_empty() {
                 return Ok(());
             }
-            let batch =
-                pack::timers(domain, &due, &self.store, self.watermark, self.processing_time);
+            let batch = pack::timers(domain, &due, &self.store, watermark, self.processing_time);
             let extent = Extent { causes: due.len(), keys: due.len() };
             let effects = self.instance.fire(batch);
             let effects = self.check(effects, extent)?;

@@ -64,12 +64,12 @@ pub(super) fn batch(
     }
 }
 
-/// Packs due timers with the state of their keys.
+/// Packs due timers with the state of their keys. `watermark(timestamp)` is what a timer sees.
 pub(super) fn timers(
     domain: TimeDomain,
     due: &[(i64, Vec<u8>)],
     store: &Store,
-    watermark: i64,
+    watermark: impl Fn(i64) -> i64,
     processing_time: i64,
 ) -> TimerBatch {
     let keys: Vec<&[u8]> = due.iter().map(|(_, key)| key.as_slice()).collect();
@@ -78,7 +78,7 @@ pub(super) fn timers(
         timestamps: due.iter().map(|(timestamp, _)| *timestamp).collect(),
         states: store.columns(&keys),
         keys: packed(keys),
-        watermark,
+        watermarks: due.iter().map(|(timestamp, _)| watermark(*timestamp)).collect(),
         processing_time,
     }
 }

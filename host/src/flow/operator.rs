@@ -12,7 +12,7 @@ use crate::env::Clock;
 use crate::error::{Error, Result};
 use crate::job::plan::FaultPolicy;
 use crate::model::{Batch, Fault, FaultReason, TIME_NONE};
-use crate::operator::{Cause, Operator, Outputs, Rejected, Rejections};
+use crate::operator::{Cause, Firings, Operator, Outputs, Rejected, Rejections};
 
 /// A partition of an operator with everything around it.
 pub struct OperatorTask {
@@ -23,6 +23,8 @@ pub struct OperatorTask {
     /// For records of this operator in which a reader finds no key.
     keyless: Rejects,
     watermark: i64,
+    /// A watermark whose timers have not all fired yet: nothing else comes in before they have.
+    advancing: Option<i64>,
     clock: Arc<dyn Clock>,
     metrics: Arc<NodeMetrics>,
     ended: bool,
@@ -46,6 +48,7 @@ impl OperatorTask {
             outlets,
             keyless,
             watermark: TIME_NONE,
+            advancing: None,
             clock,
             metrics,
             ended: false,
@@ -67,9 +70,8 @@ impl OperatorTask {
                 self.route()
             }
             Incoming::Watermark(watermark) => {
-                operator.advance_watermark(watermark, now, outputs)?;
-                self.watermark = watermark;
-                self.route()
+                self.advancing = Some(watermark);
+                self.advance(watermark, now)
             }
             Incoming::Idle => self.outlets.set_idle(),
             Incoming::Nothing => Ok(()),
@@ -81,6 +83,29 @@ impl OperatorTask {
                 operator.close().map_err(|fault| fault_error(id, "when it was closed", &fault))
             }
         }
+    }
+
+    /// Fires some of the timers that are due at a watermark, and passes the watermark on after the last.
+    fn advance(&mut self, watermark: i64, now: i64) -> Result<()> {
+        let Self { operator, outputs, .. } = self;
+        let operator = operator.as_mut().expect("an operator is closed only at the end");
+        if operator.advance_watermark(watermark, now, outputs)? == Firings::Done {
+            self.advancing = None;
+            self.watermark = watermark;
+        }
+        self.route()
+    }
+
+    /// Fires some of the processing-time timers that are due. Returns whether there were any.
+    fn fire_processing_timers(&mut self, now: i64) -> Result<bool> {
+        let Self { operator, outputs, .. } = self;
+        let operator = operator.as_mut().expect("an operator is closed only at the end");
+        if operator.next_processing_timer().is_none_or(|time| time > now) {
+            return Ok(false);
+        }
+        operator.advance_processing_time(now, outputs)?;
+        self.route()?;
+        Ok(true)
     }
 
     /// Hands what the operator sent out to those who read it.
@@ -112,11 +137,14 @@ impl Task for OperatorTask {
             return Ok(Step::Done);
         }
         let now = self.clock.now_ms();
-        if self.operator().next_processing_timer().is_some_and(|time| time <= now) {
-            let Self { operator, outputs, .. } = self;
-            let operator = operator.as_mut().expect("an operator is closed only at the end");
-            operator.advance_processing_time(now, outputs)?;
-            self.route()?;
+        if let Some(watermark) = self.advancing {
+            self.advance(watermark, now)?;
+            self.outlets.end_step(self.watermark, true)?;
+            return Ok(Step::Worked);
+        }
+        if self.fire_processing_timers(now)? {
+            self.outlets.end_step(self.watermark, true)?;
+            return Ok(Step::Worked);
         }
         match self.inputs.try_next() {
             Some(incoming) => {

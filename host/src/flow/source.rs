@@ -236,7 +236,11 @@ impl Task for SourceTask {
                 Ok(Step::Worked)
             }
             Read::Nothing(until) => self.wait(now, until),
-            Read::End => self.end(TIME_END),
+            Read::End => {
+                // First what the last record came to, so that timers see the same whatever came last.
+                self.settings.outlets.flush(self.watermark)?;
+                self.end(TIME_END)
+            }
         }
     }
 }

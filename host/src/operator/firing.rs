@@ -1,11 +1,17 @@
 //! The timers of a partition: fires what is due, of each key one timer a call and in order of time.
+//!
+//! How timers are cut into calls must not show. A timer may register another one that is due before timers that
+//! fired in the same call, so each timer knows its place in the stream, and outputs are put in order before they
+//! are sent out.
+
+use hashbrown::HashMap;
 
 use crate::error::Result;
-use crate::model::{Batch, Fault, Packed, TimeDomain};
+use crate::model::{Batch, Fault, Packed, TIME_END, TIME_NONE, TimeDomain};
 use crate::state::Slot;
-use crate::wasm::{Call, CallInput, Effects};
+use crate::wasm::{Call, CallInput, Effects, TimerOperation};
 
-use super::outputs::{FiredTimers, Outputs};
+use super::outputs::{FiredAt, Outputs};
 use super::partition::{Operator, call_guest};
 use super::rejected::{Cause, Rejected};
 
@@ -16,8 +22,45 @@ const TIMERS_A_CALL_MAX: usize = 1024;
 #[derive(Debug, Default)]
 pub(super) struct Firing {
     timestamps: Vec<i64>,
+    /// When each timer fires in the order of the stream: at its time, but not before what registered it.
+    orders: Vec<i64>,
+    /// The watermark as each timer sees it.
+    watermarks: Vec<i64>,
+    /// For each timer, the index within the segment of the record that it precedes.
+    before: Vec<u32>,
     slots: Vec<Slot>,
     keys: Packed,
+}
+
+impl Firing {
+    fn clear(&mut self) {
+        self.timestamps.clear();
+        self.orders.clear();
+        self.watermarks.clear();
+        self.before.clear();
+        self.slots.clear();
+        self.keys.clear();
+    }
+}
+
+/// What is known of timers whose time had come when they were registered.
+#[derive(Debug, Default)]
+pub(super) struct Overdue(HashMap<(Slot, i64), Registered>);
+
+/// Where in the stream a timer was registered.
+#[derive(Debug, Clone, Copy)]
+struct Registered {
+    /// The index within the segment of the record that follows.
+    before: u32,
+    /// The watermark that the record saw that registered it, or the order of the timer that did.
+    order: i64,
+}
+
+impl Overdue {
+    /// Notes a timer that the record at index `record` of the segment registered, seeing `watermark`.
+    pub(super) fn add(&mut self, slot: Slot, timestamp: i64, record: u32, watermark: i64) {
+        self.0.insert((slot, timestamp), Registered { before: record + 1, order: watermark });
+    }
 }
 
 /// Where in the stream timers fire.
@@ -31,14 +74,17 @@ pub(super) enum Place<'a> {
     WithinSegment(&'a Batch),
 }
 
-impl Place<'_> {
-    fn is_between_batches(self) -> bool {
-        matches!(self, Place::BetweenBatches)
-    }
+/// Whether all that was due has fired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Firings {
+    /// Nothing more is due.
+    Done,
+    /// So much was sent out that the caller should pass it on before it calls again.
+    More,
 }
 
 impl Operator {
-    /// Fires all timers of a domain that are due at `time`, those included that are registered meanwhile.
+    /// Fires the timers of a domain that are due at `time`, those included that are registered meanwhile.
     pub(super) fn fire_due(
         &mut self,
         domain: TimeDomain,
@@ -46,22 +92,22 @@ impl Operator {
         now: i64,
         place: Place<'_>,
         out: &mut Outputs,
-    ) -> Result<()> {
+    ) -> Result<Firings> {
         // After a fault, that many timers fire one by one: one of them is to blame.
         let mut alone = 0_usize;
         loop {
-            self.take_due(domain, time, if alone > 0 { 1 } else { TIMERS_A_CALL_MAX });
+            let most = if alone > 0 { 1 } else { TIMERS_A_CALL_MAX };
             alone = alone.saturating_sub(1);
+            self.take_due(domain, time, most, place);
             if self.firing.slots.is_empty() {
-                return Ok(());
+                self.overdue.0.clear();
+                return Ok(Firings::Done);
             }
-            let watermark = if domain == TimeDomain::Event { time } else { self.watermark };
-            match self.call_firing(domain, watermark, now) {
-                Ok(effects) => self.send_fired(&effects, domain, place, out),
+            match self.call_firing(domain, time, now) {
+                Ok(effects) => self.keep_fired(&effects, domain),
                 Err(_) if self.firing.slots.len() > 1 => {
                     alone = self.firing.slots.len();
-                    let timers = self.firing.slots.iter().zip(&self.firing.timestamps);
-                    timers.for_each(|(&slot, &at)| self.state.register_timer(domain, slot, at));
+                    self.put_back(domain);
                 }
                 Err(fault) => {
                     let cause = Cause::Timer { timestamp: self.firing.timestamps[0], domain };
@@ -70,45 +116,73 @@ impl Operator {
                 }
             }
             self.touched.append(&mut self.firing.slots);
-            // Within a batch its keys must keep their slots, even if they lose their state for a moment.
-            if place.is_between_batches() {
+            if matches!(place, Place::WithinSegment(_)) {
+                continue;
+            }
+            self.send_fired(domain, time, out);
+            if matches!(place, Place::BetweenBatches) {
+                // Within a batch its keys must keep their slots, even if they lose their state for a moment.
                 self.state.sweep(self.touched.drain(..));
+                if alone == 0 && out.is_large() {
+                    return Ok(Firings::More);
+                }
             }
         }
     }
 
     /// Takes the earliest due timers out of the state, of each key one: it may register an earlier one than its
     /// next while it fires.
-    fn take_due(&mut self, domain: TimeDomain, time: i64, most: usize) {
-        let (state, firing) = (&mut self.state, &mut self.firing);
-        firing.slots.clear();
-        firing.timestamps.clear();
-        firing.keys.clear();
-        state.keys.begin_call();
-        while firing.slots.len() < most {
-            let Some((timestamp, slot)) = state.timers(domain).first() else { return };
-            if timestamp > time || state.keys.local(slot).is_some() {
+    fn take_due(&mut self, domain: TimeDomain, time: i64, most: usize, place: Place<'_>) {
+        self.firing.clear();
+        self.state.keys.begin_call();
+        while self.firing.slots.len() < most {
+            let Some((timestamp, slot)) = self.state.timers(domain).first() else { return };
+            if timestamp > time || self.state.keys.local(slot).is_some() {
                 return;
             }
-            state.keys.set_local(slot, 0);
-            state.delete_timer(domain, slot, timestamp);
+            self.state.keys.set_local(slot, 0);
+            self.state.delete_timer(domain, slot, timestamp);
+            let registered = self.overdue.0.remove(&(slot, timestamp));
+            let mut before = 0;
+            if let Place::WithinSegment(batch) = place {
+                let watermarks = &batch.watermarks[self.segment.start..self.segment.end];
+                before = watermarks.partition_point(|&watermark| watermark < timestamp) as u32;
+            }
+            let order = registered.map_or(timestamp, |at| at.order.max(timestamp));
+            let firing = &mut self.firing;
+            firing.before.push(registered.map_or(before, |at| at.before.max(before)));
+            firing.orders.push(order);
+            firing.watermarks.push(match domain {
+                TimeDomain::Processing => self.watermark,
+                TimeDomain::Event if time == TIME_END => TIME_END,
+                TimeDomain::Event => order,
+            });
             firing.timestamps.push(timestamp);
             firing.slots.push(slot);
-            firing.keys.push(state.keys.key(slot));
+            firing.keys.push(self.state.keys.key(slot));
+        }
+    }
+
+    /// Registers the timers again that were taken.
+    fn put_back(&mut self, domain: TimeDomain) {
+        let Firing { timestamps, orders, before, slots, .. } = &self.firing;
+        for (index, (&slot, &timestamp)) in slots.iter().zip(timestamps).enumerate() {
+            self.state.register_timer(domain, slot, timestamp);
+            let registered = Registered { before: before[index], order: orders[index] };
+            self.overdue.0.insert((slot, timestamp), registered);
         }
     }
 
     /// Calls the function over the timers that were taken and applies what it returns to state and timers.
-    fn call_firing(
-        &mut self,
-        domain: TimeDomain,
-        watermark: i64,
-        now: i64,
-    ) -> Result<Effects, Fault> {
+    fn call_firing(&mut self, domain: TimeDomain, time: i64, now: i64) -> Result<Effects, Fault> {
         let firing = &self.firing;
         self.state.read(&firing.slots, &mut self.columns);
         let call = Call {
-            input: CallInput::Timers { domain, timestamps: &firing.timestamps, watermark },
+            input: CallInput::Timers {
+                domain,
+                timestamps: &firing.timestamps,
+                watermarks: &firing.watermarks,
+            },
             keys: &firing.keys,
             states: &self.columns,
             processing_time: now,
@@ -117,27 +191,37 @@ impl Operator {
         let slot_of = |origin: u32| firing.slots[origin as usize];
         self.state.check_limits(&effects, &firing.slots, slot_of, &self.settings.limits)?;
         self.state.apply(&effects, &firing.slots, slot_of);
+        for timer in &effects.timers {
+            let is_due = timer.operation == TimerOperation::Register && timer.timestamp <= time;
+            if domain == TimeDomain::Event && timer.domain == TimeDomain::Event && is_due {
+                let parent = timer.origin as usize;
+                let (before, order) = (firing.before[parent], firing.orders[parent]);
+                let registered = Registered { before, order };
+                self.overdue.0.insert((firing.slots[parent], timer.timestamp), registered);
+            }
+        }
         Ok(effects)
     }
 
-    fn send_fired(
-        &mut self,
-        effects: &Effects,
-        domain: TimeDomain,
-        place: Place<'_>,
-        out: &mut Outputs,
-    ) {
-        let timers = FiredTimers { domain, timestamps: &self.firing.timestamps };
-        let Place::WithinSegment(batch) = place else {
-            return out.add_timers(&effects.outputs, timers, self.watermark);
-        };
-        let watermarks = &batch.watermarks[self.segment.start..self.segment.end];
-        let (firing, late) = (&self.firing, &self.late);
-        self.fired.add(&effects.outputs, timers, |timer| {
-            let (slot, timestamp) = (firing.slots[timer], firing.timestamps[timer]);
-            let due = watermarks.partition_point(|&watermark| watermark < timestamp) as u32;
-            let is_it = |late: &&(Slot, i64, u32)| (late.0, late.1) == (slot, timestamp);
-            late.iter().find(is_it).map_or(due, |late| due.max(late.2))
+    /// Keeps what the timers of a call sent out until its order is settled.
+    fn keep_fired(&mut self, effects: &Effects, domain: TimeDomain) {
+        let firing = &self.firing;
+        self.fired.add(&effects.outputs, |timer| {
+            let timestamp = match domain {
+                TimeDomain::Event => firing.timestamps[timer],
+                TimeDomain::Processing => TIME_NONE,
+            };
+            FiredAt { before: firing.before[timer], order: firing.orders[timer], timestamp }
         });
+    }
+
+    /// Sends out what timers between segments did and what no timer that is still due can come before.
+    fn send_fired(&mut self, domain: TimeDomain, time: i64, out: &mut Outputs) {
+        let next = self.state.timers(domain).first().filter(|(timestamp, _)| *timestamp <= time);
+        let settled = next.map_or(i64::MAX, |(timestamp, slot)| {
+            let registered = self.overdue.0.get(&(slot, timestamp));
+            registered.map_or(timestamp, |at| at.order.max(timestamp))
+        });
+        out.add_timers(&mut self.fired, settled, self.watermark);
     }
 }

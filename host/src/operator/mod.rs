@@ -11,6 +11,7 @@ mod partition_state;
 mod rejected;
 mod segment;
 
+pub use firing::Firings;
 pub use outputs::Outputs;
 pub use partition::{Operator, OperatorSettings};
 pub use rejected::{Cause, Rejected, Rejections};

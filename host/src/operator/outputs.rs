@@ -1,6 +1,6 @@
 //! The records that a partition sends out, by declared output, in the order in which they count.
 
-use crate::model::{Batch, Packed, TIME_NONE, TimeDomain};
+use crate::model::{Batch, Packed};
 use crate::wasm::OutputColumn;
 
 use super::segment::Segment;
@@ -12,37 +12,47 @@ pub struct Outputs {
     pub batches: Vec<Batch>,
 }
 
-/// What timers sent out while a segment waited to be sent out itself.
+/// What timers sent out, until its order is settled.
 #[derive(Debug, Default)]
 pub(super) struct Fired {
     /// By index of the declared output.
     columns: Vec<FiredColumn>,
-    /// The index of the first record that comes after the timer that fired last.
-    before: u32,
 }
 
 #[derive(Debug, Default)]
 struct FiredColumn {
     values: Packed,
-    timestamps: Vec<i64>,
-    /// For each, the index within the segment of the record that it precedes. Never decreases.
-    before: Vec<u32>,
+    at: Vec<FiredAt>,
 }
 
-/// The timers of one call, as far as their outputs need them.
+/// Where in the stream a timer's output belongs.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct FiredTimers<'a> {
-    pub(super) domain: TimeDomain,
-    pub(super) timestamps: &'a [i64],
+pub(super) struct FiredAt {
+    /// The index within the segment of the record that it precedes.
+    pub(super) before: u32,
+    /// Its order among timers that precede the same record.
+    pub(super) order: i64,
+    /// Its event time.
+    pub(super) timestamp: i64,
 }
 
-impl FiredTimers<'_> {
-    /// The event time of what timer `origin` sends out.
-    fn event_time(&self, origin: u32) -> i64 {
-        match self.domain {
-            TimeDomain::Event => self.timestamps[origin as usize],
-            TimeDomain::Processing => TIME_NONE,
+impl FiredColumn {
+    /// The outputs in order. Timers of one key fire in order, so equals stay as they are.
+    fn sorted(&self) -> Vec<u32> {
+        let mut indexes: Vec<u32> = (0..self.at.len() as u32).collect();
+        let place = |index: &u32| {
+            let at = &self.at[*index as usize];
+            (at.before, at.order)
+        };
+        if !indexes.is_sorted_by_key(place) {
+            indexes.sort_by_key(place);
         }
+        indexes
+    }
+
+    fn clear(&mut self) {
+        self.values.clear();
+        self.at.clear();
     }
 }
 
@@ -87,18 +97,16 @@ impl Outputs {
         for (output, timers) in fired.columns.iter_mut().enumerate() {
             let out = &mut self.batches[output];
             out.split.clone_from(&batch.split);
-            let mut next = 0;
+            let mut waiting = timers.sorted().into_iter().peekable();
             let mut fire_before = |out: &mut Batch, record: u32| {
-                while next < timers.before.len() && timers.before[next] <= record {
-                    let before = segment.start + timers.before[next] as usize;
-                    let in_force = if timers.before[next] == 0 {
-                        watermark
-                    } else {
-                        batch.watermarks[before - 1]
-                    };
-                    out.values.push(timers.values.get(next));
-                    push_timer(out, timers.timestamps[next], in_force);
-                    next += 1;
+                let precedes = |&index: &u32| timers.at[index as usize].before <= record;
+                while let Some(index) = waiting.next_if(precedes) {
+                    let at = timers.at[index as usize];
+                    let before = segment.start + at.before as usize;
+                    let in_force =
+                        if at.before == 0 { watermark } else { batch.watermarks[before - 1] };
+                    out.values.push(timers.values.get(index as usize));
+                    push_timer(out, at.timestamp, in_force);
                 }
             };
             for column in columns.iter().filter(|column| column.output == output) {
@@ -109,27 +117,33 @@ impl Outputs {
                 }
             }
             fire_before(out, u32::MAX);
-            timers.values.clear();
-            timers.timestamps.clear();
-            timers.before.clear();
+            timers.clear();
         }
-        fired.before = 0;
     }
 
-    /// Adds what timers sent out between two batches. `watermark` was in force before they were due.
-    pub(super) fn add_timers(
-        &mut self,
-        columns: &[OutputColumn],
-        timers: FiredTimers<'_>,
-        watermark: i64,
-    ) {
-        for column in columns {
-            let out = &mut self.batches[column.output];
-            out.values.extend(&column.values, 0..column.values.len());
-            for &origin in &column.origins {
-                push_timer(out, timers.event_time(origin), watermark);
+    /// Adds what timers sent out between two segments with an order up to `settled`; the rest waits.
+    /// `watermark` was in force before they were due.
+    pub(super) fn add_timers(&mut self, fired: &mut Fired, settled: i64, watermark: i64) {
+        for (column, out) in fired.columns.iter_mut().zip(&mut self.batches) {
+            let mut rest = FiredColumn::default();
+            for index in column.sorted() {
+                let (at, value) = (column.at[index as usize], column.values.get(index as usize));
+                if at.order <= settled {
+                    out.values.push(value);
+                    push_timer(out, at.timestamp, watermark);
+                } else {
+                    rest.values.push(value);
+                    rest.at.push(at);
+                }
             }
+            *column = rest;
         }
+    }
+
+    /// Whether there is enough to be worth passing on.
+    pub(super) fn is_large(&self) -> bool {
+        let bytes = |batch: &Batch| batch.values.bytes.len();
+        self.batches.iter().any(|batch| batch.len() >= 4096 || bytes(batch) >= 1 << 20)
     }
 }
 
@@ -150,29 +164,15 @@ fn push_timer(out: &mut Batch, timestamp: i64, watermark: i64) {
 impl Fired {
     /// Room for a function with that many outputs.
     pub(super) fn new(outputs: usize) -> Self {
-        let columns = std::iter::repeat_with(FiredColumn::default).take(outputs).collect();
-        Self { columns, before: 0 }
+        Self { columns: std::iter::repeat_with(FiredColumn::default).take(outputs).collect() }
     }
 
-    /// Adds what one call's timers sent out. `before(origin)` is the index of the record that a timer precedes.
-    pub(super) fn add(
-        &mut self,
-        columns: &[OutputColumn],
-        timers: FiredTimers<'_>,
-        before: impl Fn(usize) -> u32,
-    ) {
-        let mut latest = self.before;
+    /// Adds what the timers of one call sent out; `at` says where each timer belongs.
+    pub(super) fn add(&mut self, columns: &[OutputColumn], at: impl Fn(usize) -> FiredAt) {
         for column in columns {
             let fired = &mut self.columns[column.output];
             fired.values.extend(&column.values, 0..column.values.len());
-            for &origin in &column.origins {
-                // A timer that was registered while others fired comes after them, whatever its time.
-                let place = before(origin as usize).max(self.before);
-                latest = latest.max(place);
-                fired.timestamps.push(timers.event_time(origin));
-                fired.before.push(place);
-            }
+            fired.at.extend(column.origins.iter().map(|&origin| at(origin as usize)));
         }
-        self.before = latest;
     }
 }

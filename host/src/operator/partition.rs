@@ -12,7 +12,7 @@ use crate::wasm::{
     TimerOperation,
 };
 
-use super::firing::{Firing, Place};
+use super::firing::{Firing, Firings, Overdue, Place};
 use super::outputs::{Fired, Outputs};
 use super::partition_state::PartitionState;
 use super::rejected::{Cause, Rejected, Rejections};
@@ -46,9 +46,8 @@ pub struct Operator {
     pub(super) columns: Vec<StateColumn>,
     pub(super) fired: Fired,
     pub(super) firing: Firing,
-    /// Timers that a record of the current segment registered although their time was past: whose, for when,
-    /// and the index of the record after it.
-    pub(super) late: Vec<(Slot, i64, u32)>,
+    /// Timers that were registered after their time, and have not fired yet.
+    pub(super) overdue: Overdue,
     /// Keys whose timers fired since keys were last swept.
     pub(super) touched: Vec<Slot>,
 }
@@ -75,7 +74,7 @@ impl Operator {
             columns,
             fired,
             firing: Firing::default(),
-            late: Vec::new(),
+            overdue: Overdue::default(),
             touched: Vec::new(),
         })
     }
@@ -129,17 +128,25 @@ impl Operator {
 
     /// Takes note of a watermark and fires the event-time timers that are due. Older ones are ignored.
     ///
-    /// # Errors
-    /// If the rejections end the job.
-    pub fn advance_watermark(&mut self, watermark: i64, now: i64, out: &mut Outputs) -> Result<()> {
-        self.advance(watermark, now, Place::BetweenBatches, out)
-    }
-
-    /// Fires the processing-time timers that are due at `now`.
+    /// If there is more to fire, the caller passes on what was sent out and calls again with the same
+    /// watermark, before anything else.
     ///
     /// # Errors
     /// If the rejections end the job.
-    pub fn advance_processing_time(&mut self, now: i64, out: &mut Outputs) -> Result<()> {
+    pub fn advance_watermark(
+        &mut self,
+        watermark: i64,
+        now: i64,
+        out: &mut Outputs,
+    ) -> Result<Firings> {
+        self.advance(watermark, now, Place::BetweenBatches, out)
+    }
+
+    /// Fires the processing-time timers that are due at `now`. If there is more to fire, as above.
+    ///
+    /// # Errors
+    /// If the rejections end the job.
+    pub fn advance_processing_time(&mut self, now: i64, out: &mut Outputs) -> Result<Firings> {
         self.fire_due(TimeDomain::Processing, now, now, Place::BetweenBatches, out)
     }
 
@@ -233,15 +240,13 @@ impl Operator {
         if first.is_none_or(|(timestamp, _)| timestamp > last) {
             out.add_records(&effects.outputs, batch, segment);
         } else {
-            let late = effects.timers.iter().filter(|timer| {
-                timer.domain == TimeDomain::Event
-                    && timer.timestamp <= watermarks[timer.origin as usize]
-            });
-            self.late.clear();
-            self.late.extend(late.map(|timer| {
-                let slot = segment.slots[segment.key_of[timer.origin as usize] as usize];
-                (slot, timer.timestamp, timer.origin + 1)
-            }));
+            for timer in &effects.timers {
+                let (record, seen) = (timer.origin, watermarks[timer.origin as usize]);
+                if timer.domain == TimeDomain::Event && timer.timestamp <= seen {
+                    let slot = segment.slots[segment.key_of[record as usize] as usize];
+                    self.overdue.add(slot, timer.timestamp, record, seen);
+                }
+            }
             self.fire_due(TimeDomain::Event, last, now, Place::WithinSegment(batch), out)?;
             out.add_merged(&effects.outputs, &mut self.fired, batch, &self.segment, before);
         }
@@ -255,12 +260,14 @@ impl Operator {
         now: i64,
         place: Place<'_>,
         out: &mut Outputs,
-    ) -> Result<()> {
+    ) -> Result<Firings> {
         // Also when the watermark stays: a timer that was registered for a time already past is due at once.
         let watermark = watermark.max(self.watermark);
-        self.fire_due(TimeDomain::Event, watermark, now, place, out)?;
-        self.watermark = watermark;
-        Ok(())
+        let firings = self.fire_due(TimeDomain::Event, watermark, now, place, out)?;
+        if firings == Firings::Done {
+            self.watermark = watermark;
+        }
+        Ok(firings)
     }
 
     fn reject_record(&mut self, fault: &Fault, batch: &Batch, record: usize) -> Result<()> {

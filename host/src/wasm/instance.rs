@@ -94,8 +94,8 @@ pub enum CallInput<'a> {
         domain: TimeDomain,
         /// Ascending.
         timestamps: &'a [i64],
-        /// What made them due.
-        watermark: i64,
+        /// The watermark as each timer sees it.
+        watermarks: &'a [i64],
     },
 }
 
@@ -187,13 +187,13 @@ impl Instance {
                 };
                 (values.1.len(), function.call_process(&mut self.store, batch))
             }
-            CallInput::Timers { domain, timestamps, watermark } => {
+            CallInput::Timers { domain, timestamps, watermarks } => {
                 let timers = types::TimerBatch {
                     domain: u8::from(domain == TimeDomain::Processing),
                     timestamps,
                     keys: packed(call.keys),
                     states: &states,
-                    watermark,
+                    watermarks,
                     processing_time: call.processing_time,
                 };
                 (timestamps.len(), function.call_fire(&mut self.store, timers))
