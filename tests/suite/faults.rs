@@ -238,6 +238,28 @@ fn every_poison_record_is_isolated() {
     }
 }
 
+/// A timer has no place in the input: the message names its key and its time.
+#[test]
+fn a_fault_in_a_timer() {
+    let lines = ["a,/,0", "poison,/,5", "b,/,7", "a,/,12", "poison,/,100", "b,/,100"];
+    let lines = lines.map(str::to_owned);
+    job("timer-fail", &lines, "").run().expect(3).expect_story([
+        "operator \"pv\"",
+        "\"poison\"",
+        "timer 15",
+        "cannot digest the timer 15",
+    ]);
+    let job = job("timer-fail", &lines, "on_fault = \"dead-letter\"\n").parallelism(2);
+    job.run().expect(0);
+    // The timer of `a` for 10 is due once the record at 12 was counted.
+    assert_eq!(job.sink("pv").sorted(), ["a,2,10", "a,2,22", "b,1,17", "b,2,110"]);
+    assert_eq!(job.report().counter("pv", "faults"), 2);
+    let letters = dead_letters(job.folder(), "pv", 2);
+    let reasons: Vec<&str> = letters.iter().filter_map(|l| l["reason"].as_str()).collect();
+    assert_eq!(reasons, ["cannot digest the timer 15", "cannot digest the timer 110"]);
+    assert!(letters.iter().all(|letter| letter["key"] == "poison"));
+}
+
 /// One record's output is already more than the job allows a call.
 #[test]
 fn the_output_of_a_call_is_limited() {

@@ -1,6 +1,7 @@
 //! The promises of Tidegate, one file each. They run the real binary on real components, which
 //! `cargo xtask test` builds before; `cargo xtask guests` builds them alone.
 
+mod batches_are_invisible;
 mod cli;
 mod ctrl_c;
 mod examples_match_expected;
