@@ -33,7 +33,8 @@ pub fn make(path: &Path, events: u64, keys: u64) -> Result<()> {
     Ok(std::fs::rename(unfinished, path)?)
 }
 
-/// How many lines some files have, and the sum of the lines' hashes: the same for the same lines in any order.
+/// How many lines some files have, and the sum of the lines' hashes: the same for the same lines in
+/// any order.
 pub fn fingerprint(paths: &[PathBuf]) -> Result<(u64, u64)> {
     use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
     let hasher = BuildHasherDefault::<DefaultHasher>::default();

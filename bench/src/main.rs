@@ -2,8 +2,9 @@
 //!
 //!     cargo xtask bench
 //!
-//! Both read the same generated CSV events and their outputs are compared. Machines are noisy, so the two take
-//! turns and what counts is the ratio of each pair. The run fails if the bars below are missed.
+//! Both read the same generated CSV events and their outputs are compared. Machines are noisy, so
+//! the two take turns and what counts is the ratio of each pair. The run fails if the bars below
+//! are missed.
 
 mod input;
 mod native;
@@ -24,7 +25,8 @@ const KEYS: u64 = 100_000;
 /// Pairs of runs that count, after one that does not.
 const ROUNDS: usize = 5;
 
-/// Tidegate at parallelism 2 takes at most that many times as long as the single-threaded native loop.
+/// Tidegate at parallelism 2 takes at most that many times as long as the single-threaded native
+/// loop.
 const RATIO_MAX: f64 = 2.5;
 
 /// Tidegate uses at most that much memory.

@@ -60,7 +60,6 @@ id = "out"
 connector = "file"
 from = "count"
 path = "out/"
-on_existing = "replace"
 "#
     )
 }

@@ -31,8 +31,9 @@
 /// # fn main() {}
 /// ```
 ///
-/// The kinds are `keyed_process`, `process`, `rich_flat_map` and `rich_map`. A kind with keys may bring a
-/// [`KeySelector`](crate::function::KeySelector): `export!(keyed_process: MyFunction, key_by: MyKey)`.
+/// The kinds are `keyed_process`, `process`, `rich_flat_map` and `rich_map`. A kind with keys may
+/// bring a [`KeySelector`](crate::function::KeySelector): `export!(keyed_process: MyFunction,
+/// key_by: MyKey)`.
 #[macro_export]
 macro_rules! export {
     (keyed_process: $function:ty) => {

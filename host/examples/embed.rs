@@ -1,9 +1,10 @@
 //! The embedding without the dataflow: one partition of an operator inside somebody else's worker.
 //!
-//! The engine around it brings batches and watermarks and takes outputs; everything else (state, timers, limits,
-//! isolation of faults) is here. Needs no default features:
+//! The engine around it brings batches and watermarks and takes outputs; everything else (state,
+//! timers, limits, isolation of faults) is here. Needs no default features:
 //!
-//!     cargo run --release -p tidegate --no-default-features --example embed -- COMPONENT.wasm < events.csv
+//!     cargo run --release -p tidegate --no-default-features --example embed -- \
+//!         COMPONENT.wasm < events.csv
 //!
 //! where the component is `examples/periodic-pv` and an event is `user,url,timestamp_ms`.
 

@@ -1,7 +1,7 @@
 //! The one error that leaves this crate, sorted by what its reader should do next.
 //!
-//! Guests' faults are values ([`crate::model::Fault`]) until a policy makes one of them the end of a job.
-//! Bugs of the host are assertions, not errors.
+//! Guests' faults are values ([`crate::model::Fault`]) until a policy makes one of them the end of
+//! a job. Bugs of the host are assertions, not errors.
 
 use std::fmt;
 

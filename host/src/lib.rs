@@ -1,13 +1,15 @@
-//! Tidegate runs user functions, compiled to WebAssembly components, as the operators of stateful streams.
+//! Tidegate runs user functions, compiled to WebAssembly components, as the operators of stateful
+//! streams.
 //!
-//! The host owns partitioning, event time, state and, later, checkpoints and recovery; the user's logic runs
-//! sandboxed and reaches the host through the contract in `wit/`.
+//! The host owns partitioning, event time, state and, later, checkpoints and recovery; the user's
+//! logic runs sandboxed and reaches the host through the contract in `wit/`.
 //!
 //! # Layers
 //!
-//! Without the feature `engine` this crate is the embedding alone: `model`, `state`, `wasm` and `operator`, for
-//! use inside another engine's workers. With it come the dataflow (`flow`), jobs (`job`) and the command line
-//! (`cli`). ARCHITECTURE.md draws the picture; a test keeps the arrows.
+//! Without the feature `engine` this crate is the embedding alone: `model`, `state`, `wasm` and
+//! `operator`, for use inside another engine's workers. With it come the dataflow (`flow`), jobs
+//! (`job`) and the command line (`cli`). ARCHITECTURE.md draws the picture; a test keeps the
+//! arrows.
 
 #[cfg(feature = "engine")]
 pub mod cli;

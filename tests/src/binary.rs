@@ -230,6 +230,7 @@ fn read_text(mut from: impl Read) -> String {
 }
 
 fn signal(process: u32, name: &str) {
-    let status = Command::new("kill").args([format!("-{name}"), process.to_string()]).status();
+    // The shell's own, since a minimal system has no other.
+    let status = Command::new("sh").args(["-c", &format!("kill -{name} {process}")]).status();
     assert!(status.is_ok_and(|status| status.success()), "cannot signal process {process}");
 }

@@ -1,5 +1,6 @@
-//! However records are cut into batches, and whatever timers do in between, an operator does what a plain loop
-//! does that takes one record after the other. See docs/decisions/0002-batches-are-invisible.md.
+//! However records are cut into batches, and whatever timers do in between, an operator does what a
+//! plain loop does that takes one record after the other. See
+//! docs/decisions/0002-batches-are-invisible.md.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +13,9 @@ use tidegate_tests::random::Random;
 
 /// Seeds that each run tries.
 const SEEDS: u64 = 300;
+
+const KEYS: [&str; 4] = ["a", "b", "c", "d"];
+const ACTIONS: [&str; 5] = ["set", "set", "set", "delete", "look"];
 
 /// A record for the `alarms` function, with what its source knows of it.
 struct Record {
@@ -36,8 +40,8 @@ fn records(random: &mut Random) -> (Vec<Record>, i64) {
         now += random.between(0, 12);
         let timestamp = now - random.between(0, 10);
         let record = Record {
-            key: *random.choose(&["a", "b", "c", "d"]),
-            action: *random.choose(&["set", "set", "set", "delete", "look"]),
+            key: KEYS[random.between(0, 3) as usize],
+            action: ACTIONS[random.between(0, 4) as usize],
             time: now + random.between(-20, 30),
             timestamp,
             watermark,
@@ -69,8 +73,8 @@ impl Oracle {
         self.out.entry(key).or_default().push((line, timestamp));
     }
 
-    /// Fires what is due at `watermark`. A timer sees its own time, or, if it was registered late, what the one
-    /// that registered it saw: for the keys' first timers that is `seen`.
+    /// Fires what is due at `watermark`. A timer sees its own time, or, if it was registered late,
+    /// what the one that registered it saw: for the keys' first timers that is `seen`.
     fn fire(&mut self, watermark: i64, seen: i64) {
         let mut seen_by_key = BTreeMap::new();
         while let Some(&(time, key)) = self.timers.first().filter(|(time, _)| *time <= watermark) {
@@ -193,8 +197,8 @@ fn any_cut_gives_what_a_plain_loop_gives() {
     }
 }
 
-/// What a timer sends out reaches the next operator before the time of the timer has passed there, unless the
-/// timer itself was registered too late.
+/// What a timer sends out reaches the next operator before the time of the timer has passed there,
+/// unless the timer itself was registered too late.
 fn assert_nothing_is_late(oracle: &Oracle, batch: &Batch, again: &str) {
     for (index, value) in batch.values.iter().enumerate() {
         let line = String::from_utf8_lossy(value);

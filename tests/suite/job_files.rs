@@ -241,8 +241,8 @@ fn output_of_an_earlier_run_is_not_mixed_with_new() {
     let run = || Tidegate::new(["run", "job.toml"]).in_folder(folder.path());
     run().arg("--parallelism").arg("3").run().expect(0);
     assert!(folder.join("out/part-2").is_file());
-    run().run().expect(1).expect_story(["out/", "on_existing"]);
-    run().set("sink.out.on_existing", "replace").run().expect(0);
+    run().set("sink.out.on_existing", "refuse").run().expect(1).expect_story(["out/"]);
+    run().run().expect(0).expect_story(["out/", "earlier run"]);
     assert_eq!(folder.read("out/part-0"), "a pv: 1\n");
     assert!(!folder.join("out/part-2").exists(), "three files gave way to one");
 }

@@ -196,7 +196,7 @@ fn check_imports(tree: &Tree, violations: &mut Violations) {
 /// Every function crate in examples/ comes with its job and what the job writes.
 fn check_examples(tree: &Tree, violations: &mut Violations) {
     for folder in tree.files.keys().filter_map(|path| path.strip_suffix("/Cargo.toml")) {
-        if !folder.strip_prefix("examples/").is_some_and(|name| !name.contains('/')) {
+        if folder.strip_prefix("examples/").is_none_or(|name| name.contains('/')) {
             continue;
         }
         for file in ["job.toml", "expected.txt"] {

@@ -4,11 +4,11 @@ use crate::shell::{Outcome, run as run_command, say};
 use crate::workspace::Workspace;
 use crate::{guests, setup};
 
-/// Builds the host, the components and the benchmark, and runs it with these arguments.
-pub fn run(workspace: &Workspace, arguments: &[&str]) -> Outcome {
+/// Builds the host, the components and the benchmark, and runs it.
+pub fn run(workspace: &Workspace) -> Outcome {
     setup::run()?;
     guests::build_all(workspace)?;
     say("building the benchmark");
     run_command(&mut workspace.cargo("build --release --workspace --bin tidegate-bench"))?;
-    run_command(workspace.command(workspace.binary("tidegate-bench")).args(arguments))
+    run_command(&mut workspace.command(workspace.binary("tidegate-bench")))
 }

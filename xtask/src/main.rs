@@ -20,11 +20,11 @@ Build, show and test Tidegate
 
 Usage: cargo xtask COMMAND
 
-  demo           build what is needed and run a job on real input (start here)
-  test [STEP]    everything CI checks, or one step of it
-  setup          install what the machine lacks (the other commands call it)
-  guests         build the host and every component of examples/ and tests/guests/
-  bench [ARG]…   measure the host beside a native loop
+  demo         build what is needed and run a job on real input (start here)
+  test [STEP]  everything CI checks, or one step of it
+  setup        install what the machine lacks (the other commands call it)
+  guests       build the host and every component of examples/ and tests/guests/
+  bench        measure the host beside a native loop
 ";
 
 fn main() -> ExitCode {
@@ -44,9 +44,7 @@ fn main() -> ExitCode {
             setup::run()?;
             guests::build_all(&workspace)
         }),
-        ["bench", arguments @ ..] => {
-            Workspace::find().and_then(|workspace| bench::run(&workspace, arguments))
-        }
+        ["bench"] => Workspace::find().and_then(|workspace| bench::run(&workspace)),
         _ => {
             eprint!("unknown: {}\n\n{HELP}\n{}", words.join(" "), test::steps_help());
             return ExitCode::from(2);

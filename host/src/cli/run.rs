@@ -20,7 +20,7 @@ use crate::wasm::{Engine, LogSink};
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  \
     tidegate run job.toml\n  \
-    tidegate run job.toml --parallelism 4 --set sink.out.path=/tmp/out --report report.json\n\n\
+    tidegate run job.toml --parallelism 4 --set sink.out.path=elsewhere/ --report report.json\n\n\
     Ctrl-C stops the job in good order; a second one ends it at once.")]
 pub struct Arguments {
     #[command(flatten)]
@@ -50,20 +50,21 @@ pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
     }
     let plan = check(arguments.job.load()?, &Engine::new()?)?;
     ui.warnings(&plan);
-    let report = run_watched(&plan, ui)?;
-    ui.story(summary::render(&report, &plan));
+    let (report, outcome) = run_watched(&plan, ui)?;
     if let Some(path) = &arguments.report {
         write_report(path, &report)?;
     }
+    outcome?;
+    ui.story(summary::render(&report, &plan));
     match report.status {
-        // Nobody reads the output any more: that is how pipes end.
-        Status::Finished | Status::OutputClosed => Ok(()),
         Status::Stopped => Err(Failure::Interrupted),
+        // Nobody reads the output any more: that is how pipes end.
+        Status::Finished | Status::OutputClosed | Status::Failed => Ok(()),
     }
 }
 
 /// Runs the job with its progress on the terminal and an ear for Ctrl-C.
-fn run_watched(plan: &Plan, ui: &Ui) -> Result<Report> {
+fn run_watched(plan: &Plan, ui: &Ui) -> Result<(Report, Result<()>)> {
     let metrics = Arc::new(Metrics::of(plan));
     // Output on the same terminal would tear the line.
     let tears = plan.sinks.iter().any(|sink| matches!(sink.connector, SinkConnector::Stdout))
@@ -73,7 +74,7 @@ fn run_watched(plan: &Plan, ui: &Ui) -> Result<Report> {
     stop_on_interrupt(&stop, progress.bar(), *ui)?;
     let (bar, log_ui) = (progress.bar(), *ui);
     let log = LogSink::new(move |level, line| bar.suspend(|| log_ui.log(level, line)));
-    job::run(plan, &RunOptions { stop, metrics, log })
+    Ok(job::run(plan, &RunOptions { stop, metrics, log }))
 }
 
 /// The first interrupt asks the job to stop, the second one ends the process.

@@ -36,7 +36,7 @@ pub fn render(report: &Report, plan: &Plan) -> String {
 fn headline(report: &Report) -> String {
     let word = match report.status {
         Status::Finished => "Finished",
-        Status::Stopped => "Stopped",
+        Status::Stopped | Status::Failed => "Stopped",
         Status::OutputClosed => "Stopped, since nobody reads the output any more,",
     };
     let elapsed = match report.elapsed_ms {

@@ -1,5 +1,5 @@
-//! A bounded channel between two tasks that never blocks either: whoever cannot go on returns from its step,
-//! and is woken when the other side has changed that.
+//! A bounded channel between two tasks that never blocks either: whoever cannot go on returns from
+//! its step, and is woken when the other side has changed that.
 
 use std::sync::mpsc::{self, TryRecvError, TrySendError};
 use std::sync::{Arc, OnceLock};
@@ -68,8 +68,8 @@ impl Sender {
 }
 
 impl Receiver {
-    /// The next item, if one waits. None also if the sender is gone without an `End`: it failed, and the job
-    /// is about to end.
+    /// The next item, if one waits. None also if the sender is gone without an `End`: it failed,
+    /// and the job is about to end.
     pub fn try_receive(&self) -> Option<Item> {
         match self.items.try_recv() {
             Ok(item) => {

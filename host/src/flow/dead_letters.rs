@@ -1,5 +1,5 @@
-//! What becomes of records that cannot be processed: the job fails, or they are left out, or they are written
-//! to a file. In every case they are counted and say where they came from.
+//! What becomes of records that cannot be processed: the job fails, or they are left out, or they
+//! are written to a file. In every case they are counted and say where they came from.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -17,7 +17,8 @@ use crate::wasm::{LogLevel, LogSink};
 /// How many skipped records a partition shows before it only counts.
 const SHOWN_MAX: u32 = 3;
 
-/// The dead-letter file of one partition of a node: JSON lines, made when the first letter comes, appended to.
+/// The dead-letter file of one partition of a node: JSON lines, made when the first letter comes,
+/// appended to.
 #[derive(Debug)]
 pub struct DeadLetters {
     node: String,
@@ -148,8 +149,8 @@ impl Rejects {
                 let key = key.map(|key| format!(", key {}", excerpt(key))).unwrap_or_default();
                 Err(Error::input(format!("{node}: malformed record at {position}{key}: {reason}"))
                     .hint(format!(
-                        "the record is {}; to go on without such records, set malformed = \"skip\" or \
-                         \"dead-letter\" on {node:?}",
+                        "the record is {}; to go on without such records, set \
+                         malformed = \"skip\" or \"dead-letter\" on {node:?}",
                         excerpt(record)
                     )))
             }

@@ -64,8 +64,8 @@ pub(super) fn timestamp(
     })
 }
 
-/// The fields that operators need of the records of source `source` as keys, without those that a record has
-/// anyway because it has its timestamp.
+/// The fields that operators need of the records of source `source` as keys, without those that a
+/// record has anyway because it has its timestamp.
 pub fn required_fields(plan: &Plan, source: usize) -> Vec<Field> {
     let inputs = plan.operators.iter().flat_map(|operator| &operator.inputs);
     let of_source = inputs.filter(|input| input.from == Upstream::Source(source));

@@ -1,5 +1,5 @@
-//! The input side of an operator's partition: takes items from its channels in turn and makes one time of their
-//! watermarks, the minimum of those that are not idle.
+//! The input side of an operator's partition: takes items from its channels in turn and makes one
+//! time of their watermarks, the minimum of those that are not idle.
 
 use super::{Item, Receiver};
 use crate::model::{Batch, TIME_END, TIME_NONE};
@@ -21,8 +21,9 @@ impl InputChannel {
         Self { receiver, input, watermark: TIME_NONE, idle: false, ended: false }
     }
 
-    /// The watermark that this channel holds the others back to. One that ended by itself said `TIME_END`
-    /// before; one that was stopped holds on to its last, so that time does not run ahead of the others.
+    /// The watermark that this channel holds the others back to. One that ended by itself said
+    /// `TIME_END` before; one that was stopped holds on to its last, so that time does not run
+    /// ahead of the others.
     fn holds_back_to(&self) -> i64 {
         if self.idle && !self.ended { TIME_END } else { self.watermark }
     }
@@ -33,7 +34,8 @@ impl InputChannel {
 pub struct Inputs {
     channels: Vec<InputChannel>,
     next: usize,
-    /// The minimum so far. Never falls, also when an idle channel comes back with an older watermark.
+    /// The minimum so far. Never falls, also when an idle channel comes back with an older
+    /// watermark.
     watermark: i64,
 }
 

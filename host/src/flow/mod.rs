@@ -1,11 +1,11 @@
 //! The dataflow: sources, operators and sinks as tasks that hand batches to each other.
 //!
-//! A task's work advances by `step`, which never blocks: production drives each task with a thread of its own,
-//! a test can drive all of them with one loop. Batches, watermarks and ends travel in band through bounded
-//! channels; a full channel is the backpressure.
+//! A task's work advances by `step`, which never blocks: production drives each task with a thread
+//! of its own, a test can drive all of them with one loop. Batches, watermarks and ends travel in
+//! band through bounded channels; a full channel is the backpressure.
 //!
-//! Limits: a batch holds at most [`BATCH_RECORDS_MAX`] records or a little over [`BATCH_BYTES_MAX`] bytes, a
-//! channel [`CHANNEL_ITEMS_MAX`] items.
+//! Limits: a batch holds at most [`BATCH_RECORDS_MAX`] records or a little over [`BATCH_BYTES_MAX`]
+//! bytes, a channel [`CHANNEL_ITEMS_MAX`] items.
 
 mod channel;
 mod connectors;
@@ -43,8 +43,8 @@ pub const BATCH_BYTES_MAX: usize = 1 << 20;
 /// The most items that wait in a channel.
 pub const CHANNEL_ITEMS_MAX: usize = 8;
 
-/// After that many steps a task sends on what waits in batches that are not full, so that a partition that
-/// gets few records still learns of the time.
+/// After that many steps a task sends on what waits in batches that are not full, so that a
+/// partition that gets few records still learns of the time.
 pub const STEPS_UNTIL_FLUSH: u32 = 8;
 
 /// What travels between two tasks, in order.

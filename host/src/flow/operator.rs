@@ -85,7 +85,8 @@ impl OperatorTask {
         }
     }
 
-    /// Fires some of the timers that are due at a watermark, and passes the watermark on after the last.
+    /// Fires some of the timers that are due at a watermark, and passes the watermark on after the
+    /// last.
     fn advance(&mut self, watermark: i64, now: i64) -> Result<()> {
         let Self { operator, outputs, .. } = self;
         let operator = operator.as_mut().expect("an operator is closed only at the end");
@@ -225,7 +226,8 @@ impl OperatorRejections {
         let error = fault_error(&self.metrics.id, &at, rejected.fault);
         match rejected.cause {
             Cause::Record { value, .. } => error.hint(format!(
-                "the record is {}; to go on without such records, set on_fault = \"dead-letter\" on {:?}",
+                "the record is {}; to go on without such records, set \
+                 on_fault = \"dead-letter\" on {:?}",
                 excerpt(value),
                 self.metrics.id
             )),

@@ -1,7 +1,8 @@
-//! The output side of a task: routes batches to the partitions of the operators that read them, and to sinks.
+//! The output side of a task: routes batches to the partitions of the operators that read them, and
+//! to sinks.
 //!
-//! Nothing here blocks. What a full channel does not take waits in its lane, and the task does no more work
-//! until every lane is empty: that is the backpressure.
+//! Nothing here blocks. What a full channel does not take waits in its lane, and the task does no
+//! more work until every lane is empty: that is the backpressure.
 
 use std::collections::VecDeque;
 
@@ -103,6 +104,11 @@ impl Edge {
     }
 
     fn route(&mut self, batch: &Batch, on_keyless: OnKeyless<'_>) -> Result<()> {
+        // A batch tells one split for all its records.
+        for lane in self.lanes.iter_mut().filter(|lane| lane.batch.split != batch.split) {
+            lane.flush();
+            lane.batch.split.clone_from(&batch.split);
+        }
         match &mut self.key {
             EdgeKey::Field(field) => {
                 let field = field.clone();
@@ -206,7 +212,8 @@ impl Outlets {
         self.flush(watermark)
     }
 
-    /// Makes everything visible to those who read: records that wait, and the watermark if it has risen.
+    /// Makes everything visible to those who read: records that wait, and the watermark if it has
+    /// risen.
     pub(super) fn flush(&mut self, watermark: i64) -> Result<()> {
         self.steps_since_flush = 0;
         let risen = watermark > self.watermark;
@@ -252,7 +259,7 @@ impl Batch {
             keys: packed(&other.keys),
             hashes: Vec::with_capacity(other.hashes.len()),
             lines: Vec::with_capacity(other.len()),
-            split: None,
+            split: other.split.clone(),
         }
     }
 
@@ -266,9 +273,6 @@ impl Batch {
         self.timestamps.push(other.timestamps[index]);
         self.watermarks.push(other.watermarks[index]);
         self.lines.push(other.lines[index]);
-        if self.split.is_none() {
-            self.split.clone_from(&other.split);
-        }
     }
 
     /// Adds all records of `other` without their keys.
@@ -277,8 +281,5 @@ impl Batch {
         self.timestamps.extend_from_slice(&other.timestamps);
         self.watermarks.extend_from_slice(&other.watermarks);
         self.lines.extend_from_slice(&other.lines);
-        if self.split.is_none() {
-            self.split.clone_from(&other.split);
-        }
     }
 }

@@ -18,7 +18,8 @@ pub struct PendingFile {
     pub to: PathBuf,
 }
 
-/// The files that wait for the job to end well. Those that still wait when the job is gone are removed.
+/// The files that wait for the job to end well. Those that still wait when the job is gone are
+/// removed.
 #[derive(Debug, Clone, Default)]
 pub struct PendingFiles {
     waiting: Arc<Mutex<Waiting>>,
@@ -53,7 +54,8 @@ impl PendingFiles {
     /// Makes all files visible under their final names, and removes what they replace.
     ///
     /// # Errors
-    /// If a file cannot be renamed or removed, or a directory not be synced; what comes after it stays invisible.
+    /// If a file cannot be renamed or removed, or a directory not be synced; what comes after it
+    /// stays invisible.
     pub fn commit(&self) -> Result<()> {
         let mut waiting = self.waiting();
         let committed: Vec<PathBuf> = waiting.files.iter().map(|file| file.to.clone()).collect();

@@ -1,5 +1,5 @@
-//! A source as a task: takes lines from its connector, gives each its event time and watermark, and refuses
-//! those that cannot be records.
+//! A source as a task: takes lines from its connector, gives each its event time and watermark, and
+//! refuses those that cannot be records.
 
 use std::sync::Arc;
 
@@ -109,7 +109,8 @@ impl SourceTask {
         }
     }
 
-    /// Fills the batch. Returns what there is to do when it is full or the connector has nothing more.
+    /// Fills the batch. Returns what there is to do when it is full or the connector has nothing
+    /// more.
     fn read(&mut self, now: i64) -> Result<Read> {
         let Self { settings, decoder, batch, split, .. } = self;
         let mut lines = 0;
@@ -142,7 +143,8 @@ impl SourceTask {
                     batch.watermarks.push(self.watermark);
                     batch.lines.push(number);
                     if timestamp > TIME_NONE {
-                        // As Flink's bounded out-of-orderness: later records have a higher time than this.
+                        // As Flink's bounded out-of-orderness: later records have a higher time
+                        // than this.
                         let behind =
                             timestamp.saturating_sub(self.out_of_orderness_ms).saturating_sub(1);
                         self.watermark = self.watermark.max(behind);
@@ -237,7 +239,8 @@ impl Task for SourceTask {
             }
             Read::Nothing(until) => self.wait(now, until),
             Read::End => {
-                // First what the last record came to, so that timers see the same whatever came last.
+                // First what the last record came to, so that timers see the same whatever came
+                // last.
                 self.settings.outlets.flush(self.watermark)?;
                 self.end(TIME_END)
             }

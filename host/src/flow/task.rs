@@ -1,4 +1,5 @@
-//! What every node's partition is to those who drive it, and the thread that drives one in production.
+//! What every node's partition is to those who drive it, and the thread that drives one in
+//! production.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};

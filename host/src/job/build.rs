@@ -247,7 +247,8 @@ impl Builder<'_> {
             .map_err(|fault| open_error(&plan.id, &fault))
     }
 
-    /// The job's log for one partition's function: says whose line it is, and drops lines past a rate.
+    /// The job's log for one partition's function: says whose line it is, and drops lines past a
+    /// rate.
     fn guest_log(&self, operator: &str, partition: u32) -> LogSink {
         let prefix = format!("{operator}/{partition}");
         let (log, clock) = (self.options.log.clone(), self.clock.clone());
@@ -279,7 +280,8 @@ pub(super) fn open_context(plan: &OperatorPlan, partition: u32) -> OpenContext {
     }
 }
 
-/// A function that refuses to open tells the user what is wrong with the job file; one that traps is at fault.
+/// A function that refuses to open tells the user what is wrong with the job file; one that traps
+/// is at fault.
 pub(super) fn open_error(operator: &str, fault: &Fault) -> Error {
     match fault.reason {
         FaultReason::Failed | FaultReason::Malformed => {

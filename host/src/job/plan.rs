@@ -206,8 +206,9 @@ pub struct SinkPlan {
 /// Where a sink writes.
 #[derive(Debug)]
 pub enum SinkConnector {
-    /// One file a partition in a directory, under their final names only when complete. `replace` = files
-    /// of an earlier run (`part-*`) give way; otherwise `check` has refused a directory that holds any.
+    /// One file a partition in a directory, under their final names only when complete. `replace` =
+    /// files of an earlier run (`part-*`) give way; otherwise `check` has refused a directory that
+    /// holds any.
     File { path: PathBuf, replace: bool },
     /// Standard output, a line a record.
     Stdout,

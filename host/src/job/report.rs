@@ -17,6 +17,8 @@ pub enum Status {
     Stopped,
     /// Nobody read the standard output any more.
     OutputClosed,
+    /// A task failed.
+    Failed,
 }
 
 /// What a run came to.
@@ -71,7 +73,8 @@ impl Report {
             status: match reason {
                 None => Status::Finished,
                 Some(StopReason::OutputClosed) => Status::OutputClosed,
-                Some(StopReason::Asked | StopReason::Failed) => Status::Stopped,
+                Some(StopReason::Asked) => Status::Stopped,
+                Some(StopReason::Failed) => Status::Failed,
             },
             elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
             peak_memory_bytes: peak_memory_bytes(),

@@ -35,19 +35,26 @@ pub(super) struct NamedTask {
     pub(super) task: Box<dyn Task>,
 }
 
-/// Runs a job to its end. What its sinks hold back becomes visible only if it ends well, be it that its input
-/// ended or that it was asked to stop.
+/// Runs a job to its end. What its sinks hold back becomes visible only if it ends well, be it that
+/// its input ended or that it was asked to stop.
 ///
-/// # Errors
-/// The first failure of any task. Nothing that sinks hold back becomes visible then.
-pub fn run(plan: &Plan, options: &RunOptions) -> Result<Report> {
+/// Reports what was done in any case, beside the first failure of any task, if there was one:
+/// nothing that sinks hold back becomes visible then.
+pub fn run(plan: &Plan, options: &RunOptions) -> (Report, Result<()>) {
     let stopwatch = Stopwatch::start();
+    let outcome = run_to_end(plan, options);
+    if outcome.is_err() {
+        options.stop.stop(StopReason::Failed);
+    }
+    let reason = options.stop.reason();
+    (Report::new(&plan.name, reason, stopwatch.elapsed(), &options.metrics), outcome)
+}
+
+fn run_to_end(plan: &Plan, options: &RunOptions) -> Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let Built { tasks, pending } = build(plan, options, &clock)?;
     run_tasks(tasks, &options.stop, &clock)?;
-    pending.commit()?;
-    let reason = options.stop.reason();
-    Ok(Report::new(&plan.name, reason, stopwatch.elapsed(), &options.metrics))
+    pending.commit()
 }
 
 fn run_tasks(tasks: Vec<NamedTask>, stop: &Arc<StopFlag>, clock: &Arc<dyn Clock>) -> Result<()> {

@@ -1,7 +1,7 @@
 //! Keys, their hash, and the key group and partition that follow from it.
 //!
-//! As in Flink, a key belongs to one of `max_parallelism` key groups for ever, and each partition owns a
-//! contiguous range of key groups. Rescaling moves whole key groups.
+//! As in Flink, a key belongs to one of `max_parallelism` key groups for ever, and each partition
+//! owns a contiguous range of key groups. Rescaling moves whole key groups.
 
 /// Key groups of a job that does not say otherwise.
 pub const MAX_PARALLELISM_DEFAULT: u32 = 128;
@@ -26,8 +26,8 @@ impl KeyGroup {
     }
 }
 
-/// The hash of a key: MurmurHash3 (x86, 32 bits, seed 0) of its bytes. Computed once, where a record is
-/// routed, and carried to the state tables.
+/// The hash of a key: MurmurHash3 (x86, 32 bits, seed 0) of its bytes. Computed once, where a
+/// record is routed, and carried to the state tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyHash(pub u32);
 

@@ -5,10 +5,11 @@ use std::time::Duration;
 /// The limits of one operator's function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Linear memory of one instance, in bytes. Default 64 MiB. Growth past it is denied, which most
-    /// languages turn into a trap.
+    /// Linear memory of one instance, in bytes. Default 64 MiB. Growth past it is denied, which
+    /// most languages turn into a trap.
     pub memory_bytes: usize,
-    /// Time of one call, on the wall clock. Default 1 s. The call is interrupted within 10 ms after it.
+    /// Time of one call, on the wall clock. Default 1 s. The call is interrupted within 10 ms after
+    /// it.
     pub call_time: Duration,
     /// Bytes of all records that one call sends out. Default 64 MiB.
     pub output_bytes: usize,

@@ -1,8 +1,8 @@
 //! The timers of a partition: fires what is due, of each key one timer a call and in order of time.
 //!
-//! How timers are cut into calls must not show. A timer may register another one that is due before timers that
-//! fired in the same call, so each timer knows its place in the stream, and outputs are put in order before they
-//! are sent out.
+//! How timers are cut into calls must not show. A timer may register another one that is due before
+//! timers that fired in the same call, so each timer knows its place in the stream, and outputs are
+//! put in order before they are sent out.
 
 use hashbrown::HashMap;
 
@@ -22,7 +22,8 @@ const TIMERS_A_CALL_MAX: usize = 1024;
 #[derive(Debug, Default)]
 pub(super) struct Firing {
     timestamps: Vec<i64>,
-    /// When each timer fires in the order of the stream: at its time, but not before what registered it.
+    /// When each timer fires in the order of the stream: at its time, but not before what
+    /// registered it.
     orders: Vec<i64>,
     /// The watermark as each timer sees it.
     watermarks: Vec<i64>,
@@ -57,7 +58,8 @@ struct Registered {
 }
 
 impl Overdue {
-    /// Notes a timer that the record at index `record` of the segment registered, seeing `watermark`.
+    /// Notes a timer that the record at index `record` of the segment registered, seeing
+    /// `watermark`.
     pub(super) fn add(&mut self, slot: Slot, timestamp: i64, record: u32, watermark: i64) {
         self.0.insert((slot, timestamp), Registered { before: record + 1, order: watermark });
     }
@@ -70,7 +72,8 @@ pub(super) enum Place<'a> {
     BetweenBatches,
     /// Before the first record of a segment.
     BeforeSegment,
-    /// Among the records of the current segment of this batch, which have been applied but not sent out.
+    /// Among the records of the current segment of this batch, which have been applied but not sent
+    /// out.
     WithinSegment(&'a Batch),
 }
 
@@ -84,7 +87,8 @@ pub enum Firings {
 }
 
 impl Operator {
-    /// Fires the timers of a domain that are due at `time`, those included that are registered meanwhile.
+    /// Fires the timers of a domain that are due at `time`, those included that are registered
+    /// meanwhile.
     pub(super) fn fire_due(
         &mut self,
         domain: TimeDomain,
@@ -121,7 +125,8 @@ impl Operator {
             }
             self.send_fired(domain, time, out);
             if matches!(place, Place::BetweenBatches) {
-                // Within a batch its keys must keep their slots, even if they lose their state for a moment.
+                // Within a batch its keys must keep their slots, even if they lose their state for
+                // a moment.
                 self.state.sweep(self.touched.drain(..));
                 if alone == 0 && out.is_large() {
                     return Ok(Firings::More);
@@ -130,8 +135,8 @@ impl Operator {
         }
     }
 
-    /// Takes the earliest due timers out of the state, of each key one: it may register an earlier one than its
-    /// next while it fires.
+    /// Takes the earliest due timers out of the state, of each key one: it may register an earlier
+    /// one than its next while it fires.
     fn take_due(&mut self, domain: TimeDomain, time: i64, most: usize, place: Place<'_>) {
         self.firing.clear();
         self.state.keys.begin_call();
@@ -173,7 +178,8 @@ impl Operator {
         }
     }
 
-    /// Calls the function over the timers that were taken and applies what it returns to state and timers.
+    /// Calls the function over the timers that were taken and applies what it returns to state and
+    /// timers.
     fn call_firing(&mut self, domain: TimeDomain, time: i64, now: i64) -> Result<Effects, Fault> {
         let firing = &self.firing;
         self.state.read(&firing.slots, &mut self.columns);
@@ -215,7 +221,8 @@ impl Operator {
         });
     }
 
-    /// Sends out what timers between segments did and what no timer that is still due can come before.
+    /// Sends out what timers between segments did and what no timer that is still due can come
+    /// before.
     fn send_fired(&mut self, domain: TimeDomain, time: i64, out: &mut Outputs) {
         let next = self.state.timers(domain).first().filter(|(timestamp, _)| *timestamp <= time);
         let settled = next.map_or(i64::MAX, |(timestamp, slot)| {

@@ -1,8 +1,9 @@
-//! One partition of an operator: a function, its keyed state and its timers, without threads and channels.
+//! One partition of an operator: a function, its keyed state and its timers, without threads and
+//! channels.
 //!
-//! Takes batches and watermarks in order, gives batches of outputs. The results are those of processing one
-//! record after the other, each followed by its watermark; see `docs/decisions/0002-batches-are-invisible.md`
-//! for how batches stay large all the same.
+//! Takes batches and watermarks in order, gives batches of outputs. The results are those of
+//! processing one record after the other, each followed by its watermark; see
+//! `docs/decisions/0002-batches-are-invisible.md` for how batches stay large all the same.
 
 mod firing;
 mod outputs;

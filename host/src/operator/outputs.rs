@@ -84,8 +84,8 @@ impl Outputs {
         }
     }
 
-    /// Adds what the records of a segment sent out, and between them what timers did that became due within it.
-    /// `watermark` was in force before the segment.
+    /// Adds what the records of a segment sent out, and between them what timers did that became
+    /// due within it. `watermark` was in force before the segment.
     pub(super) fn add_merged(
         &mut self,
         columns: &[OutputColumn],
@@ -121,8 +121,8 @@ impl Outputs {
         }
     }
 
-    /// Adds what timers sent out between two segments with an order up to `settled`; the rest waits.
-    /// `watermark` was in force before they were due.
+    /// Adds what timers sent out between two segments with an order up to `settled`; the rest
+    /// waits. `watermark` was in force before they were due.
     pub(super) fn add_timers(&mut self, fired: &mut Fired, settled: i64, watermark: i64) {
         for (column, out) in fired.columns.iter_mut().zip(&mut self.batches) {
             let mut rest = FiredColumn::default();

@@ -1,8 +1,10 @@
-//! The operator of one partition: cuts batches into segments, calls the function, applies what it returns.
+//! The operator of one partition: cuts batches into segments, calls the function, applies what it
+//! returns.
 //!
-//! A call over a segment is speculative. It is valid if no timer of a key was due between two records of that
-//! key, which shows only when the call has said which timers it registers. If one was, the answer is thrown
-//! away and a shorter segment is called: a call is a pure function, so nothing has happened.
+//! A call over a segment is speculative. It is valid if no timer of a key was due between two
+//! records of that key, which shows only when the call has said which timers it registers. If one
+//! was, the answer is thrown away and a shorter segment is called: a call is a pure function, so
+//! nothing has happened.
 
 use crate::error::Result;
 use crate::model::{Batch, Fault, Limits, TIME_NONE, TimeDomain};
@@ -39,7 +41,8 @@ pub struct Operator {
     pub(super) state: PartitionState,
     /// The watermark in force: every event-time timer up to it has fired.
     pub(super) watermark: i64,
-    /// The most records that a call gets: falls when timers of a key keep coming due within segments.
+    /// The most records that a call gets: falls when timers of a key keep coming due within
+    /// segments.
     records_max: usize,
     pub(super) segment: Segment,
     slots: Vec<Slot>,
@@ -79,7 +82,8 @@ impl Operator {
         })
     }
 
-    /// Processes the records of a batch that came in through input `input`. `now` is the host's clock.
+    /// Processes the records of a batch that came in through input `input`. `now` is the host's
+    /// clock.
     ///
     /// # Errors
     /// If the rejections end the job. Then the partition is of no use any more.
@@ -126,10 +130,11 @@ impl Operator {
         Ok(())
     }
 
-    /// Takes note of a watermark and fires the event-time timers that are due. Older ones are ignored.
+    /// Takes note of a watermark and fires the event-time timers that are due. Older ones are
+    /// ignored.
     ///
-    /// If there is more to fire, the caller passes on what was sent out and calls again with the same
-    /// watermark, before anything else.
+    /// If there is more to fire, the caller passes on what was sent out and calls again with the
+    /// same watermark, before anything else.
     ///
     /// # Errors
     /// If the rejections end the job.
@@ -168,8 +173,8 @@ impl Operator {
         self.instance.close()
     }
 
-    /// Calls the function over the segment, or over a shorter one if timers come between, and applies what it
-    /// returns to state and timers. Nothing has happened after a fault.
+    /// Calls the function over the segment, or over a shorter one if timers come between, and
+    /// applies what it returns to state and timers. Nothing has happened after a fault.
     fn call_segment(&mut self, input: u32, batch: &Batch, now: i64) -> Result<Effects, Fault> {
         let wanted = self.segment.len();
         if let Some(records) = self.due_within_segment(batch) {
@@ -261,7 +266,8 @@ impl Operator {
         place: Place<'_>,
         out: &mut Outputs,
     ) -> Result<Firings> {
-        // Also when the watermark stays: a timer that was registered for a time already past is due at once.
+        // Also when the watermark stays: a timer that was registered for a time already past is due
+        // at once.
         let watermark = watermark.max(self.watermark);
         let firings = self.fire_due(TimeDomain::Event, watermark, now, place, out)?;
         if firings == Firings::Done {
@@ -278,7 +284,8 @@ impl Operator {
     }
 }
 
-/// The first record of the segment before which a timer is due that an earlier record of its key registers.
+/// The first record of the segment before which a timer is due that an earlier record of its key
+/// registers.
 fn registered_within_segment(segment: &Segment, batch: &Batch, effects: &Effects) -> Option<usize> {
     let last = batch.watermarks[segment.end - 1];
     let due = effects.timers.iter().filter(|timer| {

@@ -54,8 +54,8 @@ impl PartitionState {
         }
     }
 
-    /// Calls `visit` with the time of each event-time timer due at `time` whose key is part of the current call,
-    /// and the index of that key.
+    /// Calls `visit` with the time of each event-time timer due at `time` whose key is part of the
+    /// current call, and the index of that key.
     pub(super) fn for_each_due_in_call(&mut self, time: i64, mut visit: impl FnMut(i64, u32)) {
         let Self { keys, event_timers, .. } = self;
         event_timers.for_each_due(time, |timestamp, slot| {

@@ -1,4 +1,5 @@
-//! A record or timer at which a function faulted by itself, handed to whoever decides what becomes of it.
+//! A record or timer at which a function faulted by itself, handed to whoever decides what becomes
+//! of it.
 
 use crate::error::Result;
 use crate::model::{Fault, Position, TimeDomain};

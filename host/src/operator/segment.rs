@@ -22,7 +22,8 @@ pub(super) struct Segment {
     /// For each key, its first and its last record.
     first: Vec<u32>,
     last: Vec<u32>,
-    /// Where records end, relative to the first byte of the segment, unless the batch's own ends serve.
+    /// Where records end, relative to the first byte of the segment, unless the batch's own ends
+    /// serve.
     ends: Vec<u32>,
 }
 

@@ -1,4 +1,5 @@
-//! One state of one key, in the encoding of the contract's `state-column`, and the operations on it.
+//! One state of one key, in the encoding of the contract's `state-column`, and the operations on
+//! it.
 
 use smallvec::SmallVec;
 
@@ -11,8 +12,8 @@ pub(super) type Cell = SmallVec<[u8; 16]>;
 const CLEAR: u8 = 0;
 const PUT: u8 = 1;
 
-/// Applies one operation, which `wasm::effects` has found to fit the kind. A list or map that becomes empty is
-/// no state, as in Flink.
+/// Applies one operation, which `wasm::effects` has found to fit the kind. A list or map that
+/// becomes empty is no state, as in Flink.
 pub(super) fn apply(cell: &mut Option<Cell>, kind: StateKind, operation: u8, entry: &[u8]) {
     match (operation, kind) {
         (CLEAR, _) => *cell = None,
@@ -119,7 +120,11 @@ mod tests {
         #[test]
         fn a_map_equals_a_btree_map(
             changes in prop::collection::vec(
-                (0_u8..20, prop::collection::vec(0_u8..3, 0..3), prop::collection::vec(any::<u8>(), 0..20)),
+                (
+                    0_u8..20,
+                    prop::collection::vec(0_u8..3, 0..3),
+                    prop::collection::vec(any::<u8>(), 0..20),
+                ),
                 0..200,
             )
         ) {
@@ -139,8 +144,9 @@ mod tests {
                         model.insert(key, value);
                     }
                 }
-                prop_assert_eq!(map_entries(cell.as_ref()), model.clone().into_iter().collect::<Vec<_>>());
-                prop_assert_eq!(cell.is_none(), model.is_empty() );
+                let expected: Vec<_> = model.clone().into_iter().collect();
+                prop_assert_eq!(map_entries(cell.as_ref()), expected);
+                prop_assert_eq!(cell.is_none(), model.is_empty());
             }
         }
     }

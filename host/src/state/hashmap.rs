@@ -34,7 +34,8 @@ impl HashMapBackend {
         Self { columns: kinds.into_iter().map(column).collect() }
     }
 
-    /// Reads one state of some keys: appends to `forms` and `values` as in the contract's `state-column`.
+    /// Reads one state of some keys: appends to `forms` and `values` as in the contract's
+    /// `state-column`.
     pub fn read(&self, state: usize, slots: &[Slot], forms: &mut Vec<u8>, values: &mut Packed) {
         let cells = &self.columns[state].cells;
         for slot in slots {
@@ -51,7 +52,8 @@ impl HashMapBackend {
         }
     }
 
-    /// The first key whose state would have more than `bytes_max` bytes after these changes, and how many.
+    /// The first key whose state would have more than `bytes_max` bytes after these changes, and
+    /// how many.
     pub fn find_oversized<'a>(
         &self,
         state: usize,
@@ -60,8 +62,8 @@ impl HashMapBackend {
     ) -> Option<(Slot, usize)> {
         let column = &self.columns[state];
         let before = |slot: Slot| column.cells.get(slot.index()).and_then(Option::as_ref);
-        // What all changes add to the largest state is a bound that nearly always settles it. Each entry of
-        // a list or map comes with at most eight bytes of lengths.
+        // What all changes add to the largest state is a bound that nearly always settles it. Each
+        // entry of a list or map comes with at most eight bytes of lengths.
         let added: usize = changes.clone().map(|change| change.entry.len() + 8).sum();
         let largest = changes.clone().filter_map(|change| before(change.slot).map(Cell::len)).max();
         if added + largest.unwrap_or(0) <= bytes_max {

@@ -18,8 +18,9 @@ impl Slot {
 
 /// Finds keys by hash and bytes. Slots of removed keys are used again.
 ///
-/// A lookup misses the cache twice, once in the index and once in the row. The index holds the whole hash, so
-/// that [`prefetch`](Self::prefetch) can bring in the rows of many keys at once before they are compared.
+/// A lookup misses the cache twice, once in the index and once in the row. The index holds the
+/// whole hash, so that [`prefetch`](Self::prefetch) can bring in the rows of many keys at once
+/// before they are compared.
 #[derive(Debug, Default)]
 pub struct KeyTable {
     index: HashTable<Entry>,

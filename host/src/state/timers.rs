@@ -1,8 +1,9 @@
 //! The pending timers of a partition in one time domain.
 //!
-//! Two structures: a set that holds the truth (which key has a timer at which time), and a calendar that holds
-//! hints in order of time. Deleting a timer leaves its hint behind; a hint without its timer is passed over.
-//! The calendar's pages are a second long: a push appends to a page, and a page is sorted when its time comes.
+//! Two structures: a set that holds the truth (which key has a timer at which time), and a calendar
+//! that holds hints in order of time. Deleting a timer leaves its hint behind; a hint without its
+//! timer is passed over. The calendar's pages are a second long: a push appends to a page, and a
+//! page is sorted when its time comes.
 
 use std::collections::BTreeMap;
 
@@ -111,7 +112,8 @@ impl Timers {
         }
     }
 
-    /// Calls `visit` with each timer due at `time`, in no certain order across pages' ends. They stay.
+    /// Calls `visit` with each timer due at `time`, in no certain order across pages' ends. They
+    /// stay.
     pub fn for_each_due(&mut self, time: i64, mut visit: impl FnMut(i64, Slot)) {
         for (_, page) in self.pages.range_mut(..=time >> PAGE_SHIFT) {
             page.sort();
@@ -147,7 +149,9 @@ mod tests {
             for (choice, slot, timestamp) in changes {
                 let timer = (timestamp, Slot(slot));
                 match choice {
-                    0 | 1 => prop_assert_eq!(timers.delete(timer.1, timestamp), model.remove(&timer)),
+                    0 | 1 => {
+                        prop_assert_eq!(timers.delete(timer.1, timestamp), model.remove(&timer));
+                    }
                     2 => {
                         prop_assert_eq!(timers.first(), model.first().copied());
                         if let Some(first) = model.pop_first() {

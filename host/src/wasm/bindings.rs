@@ -1,7 +1,7 @@
 //! The contract as Rust types, generated from `wit/` at compile time.
 //!
-//! Types that cross in both directions come twice: `…Param` borrows what the host sends, `…Result` owns what
-//! the guest returns.
+//! Types that cross in both directions come twice: `…Param` borrows what the host sends, `…Result`
+//! owns what the guest returns.
 
 wasmtime::component::bindgen!({
     path: "../wit",

@@ -62,8 +62,8 @@ impl Component {
     /// Compiles a component. `name` is for messages.
     ///
     /// # Errors
-    /// If the bytes are no component, import what the host does not offer, lack an export of the contract,
-    /// speak another version of it, or declare nonsense.
+    /// If the bytes are no component, import what the host does not offer, lack an export of the
+    /// contract, speak another version of it, or declare nonsense.
     pub fn from_bytes(engine: &Engine, name: &str, bytes: &[u8]) -> Result<Self> {
         check_preamble(name, bytes)?;
         let invalid = |cause: wasmtime::Error| {

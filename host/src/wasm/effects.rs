@@ -1,5 +1,5 @@
-//! What a call returned, checked. Everything here came from untrusted code and is hostile until [`check`] has
-//! seen it: after that, every index is in range and every column is well formed.
+//! What a call returned, checked. Everything here came from untrusted code and is hostile until
+//! [`check`] has seen it: after that, every index is in range and every column is well formed.
 
 use super::bindings::types;
 use crate::model::{Declaration, Fault, FaultReason, Limits, Packed, StateKind, TimeDomain};

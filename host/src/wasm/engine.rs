@@ -76,7 +76,8 @@ fn config() -> Config {
     config
 }
 
-/// Ticks the epoch until the engine is dropped. A weak handle, so that the thread does not keep it alive.
+/// Ticks the epoch until the engine is dropped. A weak handle, so that the thread does not keep it
+/// alive.
 fn start_clock(inner: &Arc<Inner>) -> Result<()> {
     let weak: Weak<Inner> = Arc::downgrade(inner);
     let tick = move || {

@@ -1,7 +1,8 @@
 //! One instance of a component: the only door through which untrusted code is entered.
 //!
-//! Every call is bounded in time (the engine's epoch) and memory (the store's limiter), and everything it
-//! returns is checked by `effects`. After a trap an instance is dead; its owner opens another.
+//! Every call is bounded in time (the engine's epoch) and memory (the store's limiter), and
+//! everything it returns is checked by `effects`. After a trap an instance is dead; its owner opens
+//! another.
 
 use std::fmt;
 use std::sync::Arc;
@@ -163,8 +164,8 @@ impl Instance {
         finish(&mut store, limits, answer)
     }
 
-    /// Makes one call and checks its effects. After a fault that does not leave the instance usable, it must
-    /// be dropped.
+    /// Makes one call and checks its effects. After a fault that does not leave the instance
+    /// usable, it must be dropped.
     ///
     /// # Errors
     /// A fault; then nothing that the call did counts.
@@ -246,7 +247,8 @@ pub struct GuestState {
     memory_bytes_max: usize,
     /// The size that was denied, if growth was denied since the last call began.
     memory_denied: Option<usize>,
-    /// The last error that the guest logged since the last call began: its panic message, if it panicked.
+    /// The last error that the guest logged since the last call began: its panic message, if it
+    /// panicked.
     last_error: Option<String>,
     log: LogSink,
 }
@@ -354,7 +356,8 @@ fn finish<T>(
             };
             (FaultReason::Trap, message)
         }
-        // An answer that the component model itself refuses: a string that is no UTF-8, a bad variant, …
+        // An answer that the component model itself refuses: a string that is no UTF-8, a bad
+        // variant, …
         (None, None) => (FaultReason::BadEffects, format!("malformed effects: {error:#}")),
     };
     let mut fault = Fault::new(reason, message);
@@ -362,8 +365,8 @@ fn finish<T>(
     Err(fault)
 }
 
-/// The frames of a trap, innermost first, from the one in which the author's or a library's code gave up: what
-/// lies within is the language's own machinery of panics and allocation.
+/// The frames of a trap, innermost first, from the one in which the author's or a library's code
+/// gave up: what lies within is the language's own machinery of panics and allocation.
 fn frames(backtrace: &WasmBacktrace) -> Vec<String> {
     let frames: Vec<String> = backtrace.frames().iter().map(frame).collect();
     let machinery = ["__rustc::", "std::", "core::", "alloc::"];

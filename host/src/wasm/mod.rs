@@ -1,7 +1,7 @@
 //! The embedding: components in, one call a batch, checked effects out.
 //!
-//! Usable without the dataflow, the job file and the command line; see `examples/embed.rs`. Untrusted code is
-//! entered through `instance` and nowhere else.
+//! Usable without the dataflow, the job file and the command line; see `examples/embed.rs`.
+//! Untrusted code is entered through `instance` and nowhere else.
 
 mod bindings;
 mod component;

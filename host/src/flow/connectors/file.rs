@@ -1,4 +1,5 @@
-//! The file source: one file, or the files of a directory in the order of their names, read while the job runs.
+//! The file source: one file, or the files of a directory in the order of their names, read while
+//! the job runs.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -24,7 +25,8 @@ pub(in crate::flow) struct Files {
 }
 
 impl Files {
-    /// Finds the files. A directory's are those that it holds now, without hidden ones and subdirectories.
+    /// Finds the files. A directory's are those that it holds now, without hidden ones and
+    /// subdirectories.
     pub(in crate::flow) fn open(path: &Path, line_bytes_max: usize) -> Result<Self> {
         let mut paths = vec![path.to_owned()];
         if path.is_dir() {

@@ -1,4 +1,5 @@
-//! The generator source: made-up records, the same for the same settings, with keys of skewed frequency.
+//! The generator source: made-up records, the same for the same settings, with keys of skewed
+//! frequency.
 
 use std::io::Write;
 
@@ -21,8 +22,8 @@ pub struct Generator {
     record: Vec<u8>,
 }
 
-/// SplitMix64 (Steele, Lea, Flood 2014). Written out because its numbers are part of the generator's promise:
-/// the same seed gives the same records in every version.
+/// SplitMix64 (Steele, Lea, Flood 2014). Written out because its numbers are part of the
+/// generator's promise: the same seed gives the same records in every version.
 #[derive(Debug)]
 struct Random(u64);
 
@@ -39,7 +40,8 @@ impl Random {
         ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
     }
 
-    /// A number below `bound`, small ones more often: half of the draws fall into the first quarter.
+    /// A number below `bound`, small ones more often: half of the draws fall into the first
+    /// quarter.
     fn skewed_below(&mut self, bound: u64) -> u64 {
         let first = self.below(bound);
         ((u128::from(first) * u128::from(self.below(bound) + 1)) / u128::from(bound)) as u64

@@ -1,4 +1,5 @@
-//! Cuts what is read into lines, with a bound on their length: a longer line is passed over, its beginning kept.
+//! Cuts what is read into lines, with a bound on their length: a longer line is passed over, its
+//! beginning kept.
 
 use memchr::memchr;
 
@@ -17,7 +18,8 @@ pub(super) struct LineBuffer {
     searched: usize,
     line: u64,
     line_bytes_max: usize,
-    /// If the current line is too long: how many of its bytes have been dropped. Its beginning stays.
+    /// If the current line is too long: how many of its bytes have been dropped. Its beginning
+    /// stays.
     dropped: Option<u64>,
 }
 

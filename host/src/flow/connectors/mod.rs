@@ -19,7 +19,8 @@ use crate::job::plan::{SourceConnector, SourcePlan};
 pub enum Next<'a> {
     /// A line without its end, and its number within the split, counted from 1.
     Line(&'a [u8], u64),
-    /// A line that is longer than the source takes: its beginning, its number, and its bytes in all.
+    /// A line that is longer than the source takes: its beginning, its number, and its bytes in
+    /// all.
     TooLong(&'a [u8], u64, u64),
     /// Lines to come are from another split.
     Split(Arc<str>),

@@ -41,7 +41,8 @@ pub fn origins(file: &JobFile) -> HashMap<String, Origin> {
     file.operators.iter().filter_map(origin).collect()
 }
 
-/// Opens each function once with its parameters and throws it away: what it refuses, it refuses now.
+/// Opens each function once with its parameters and throws it away: what it refuses, it refuses
+/// now.
 pub fn open(plan: &Plan, origins: &HashMap<String, Origin>) -> Vec<Problem> {
     let open = |operator| {
         let context = open_context(operator, 0);

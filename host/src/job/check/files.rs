@@ -45,8 +45,8 @@ pub fn check(file: &JobFile, findings: &mut Findings) {
         } else if let Some(other) = written.insert(place, &sink.id) {
             let what = format!("is {}, where `{other}` writes", resolved.display());
             findings.problem(path.problem(what).hint("give each sink a folder of its own"));
-        } else if let Err(problem) = check_sink(&sink.id, path, &resolved, *replace) {
-            findings.problem(problem);
+        } else {
+            check_sink(&sink.id, path, &resolved, *replace, findings);
         }
     }
 }
@@ -71,26 +71,33 @@ fn check_source(at: &At<String>, path: &Path) -> Result<(), Problem> {
     Ok(())
 }
 
-fn check_sink(id: &str, at: &At<String>, path: &Path, replace: bool) -> Result<(), Problem> {
+fn check_sink(id: &str, at: &At<String>, path: &Path, replace: bool, findings: &mut Findings) {
     let names = match names(path) {
         Ok(names) => names,
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return,
         Err(_) if path.is_file() => {
             let what = format!("is {}, which is a file", path.display());
-            return Err(at.problem(what).hint("a sink writes a folder: name another path"));
+            let problem = at.problem(what).hint("a sink writes a folder: name another path");
+            return findings.problem(problem);
         }
-        Err(cause) => return Err(unreadable(at, path, cause)),
+        Err(cause) => return findings.problem(unreadable(at, path, cause)),
     };
     let is_part = |name: &OsStr| name.as_encoded_bytes().starts_with(PART_PREFIX.as_bytes());
-    if replace || !names.iter().any(|name| is_part(name)) {
-        return Ok(());
+    if !names.iter().any(|name| is_part(name)) {
+        return;
     }
-    let what = format!("is {}, which holds the output of an earlier run", path.display());
+    let shown = path.display();
+    if replace {
+        return findings.warning(format!(
+            "{shown} holds the output of an earlier run, which gives way if this one ends well"
+        ));
+    }
+    let what = format!("is {shown}, which holds the output of an earlier run");
     let hint = format!(
-        "remove that folder, choose another with `--set sink.{id}.path=…`, or write \
-         `on_existing = \"replace\"`"
+        "remove that folder, choose another with `--set sink.{id}.path=…`, or leave \
+         `on_existing` out to replace it"
     );
-    Err(at.problem(what).hint(hint))
+    findings.problem(at.problem(what).hint(hint));
 }
 
 fn names(folder: &Path) -> io::Result<Vec<std::ffi::OsString>> {

@@ -341,23 +341,25 @@ fn sources_must_be_there() {
 }
 
 #[test]
-fn sinks_do_not_overwrite() {
+fn sinks_say_when_they_replace_earlier_output() {
     let folder = Folder::new("sinks");
     std::fs::create_dir(folder.0.join("out")).unwrap();
     assert_eq!(check_in(&folder, JOB, &[]).refusals, "");
     std::fs::write(folder.0.join("out/part-0"), "").unwrap();
+    let replaced = check_in(&folder, JOB, &[]);
+    assert_eq!(replaced.refusals, "");
+    assert!(format!("{:?}", replaced.warnings).contains("gives way if this one ends well"));
     assert_eq!(
-        check_in(&folder, JOB, &[]).refusals,
+        check_in(&folder, JOB, &["sink.out.on_existing=refuse"]).refusals,
         "`sink.out.path` is DIR/out, which holds the output of an earlier run\n  --> \
          job.toml:23:1\n  hint: remove that folder, choose another with `--set sink.out.path=…`, \
-         or write `on_existing = \"replace\"`"
+         or leave `on_existing` out to replace it"
     );
-    assert_eq!(check_in(&folder, JOB, &["sink.out.on_existing=replace"]).refusals, "");
     let file = check_in(&folder, JOB, &["sink.out.path=job.toml/../in.csv"]).refusals;
     assert!(file.contains("which the source `clicks` reads"), "{file}");
     let text =
         format!("{JOB}[[sink]]\nid='two'\nconnector='file'\nfrom='pv'\npath='./new/../out/'\n");
-    let both = check_in(&folder, &text, &["sink.out.on_existing=replace"]).refusals;
+    let both = check_in(&folder, &text, &[]).refusals;
     assert!(
         both.starts_with("`sink.two.path` is DIR/./new/../out/, where `out` writes\n"),
         "{both}"

@@ -2,7 +2,7 @@
 
 use super::document::Value;
 use super::section::{At, Mismatch, Section};
-use super::{read_id, values};
+use super::{names, read_id, values};
 use crate::job::plan::{FaultPolicy, Field, MalformedPolicy};
 use crate::model::Limits;
 
@@ -99,12 +99,15 @@ fn read_inputs(section: &mut Section<'_, '_>) -> Option<At<Vec<InputSpec>>> {
 
 fn partition(value: &Value) -> Result<PartitionSpec, Mismatch> {
     if let Value::Table(table) = value {
+        let hint = "write `{ key = 0 }` or `{ key = \"name\" }`";
+        if let Some(unknown) = table.keys().find(|name| *name != "key") {
+            let near = names::hint(unknown, "keys", ["key"]);
+            let what = format!("has the key `{unknown}`, which is not known");
+            return Err(Mismatch { what, hint: format!("{near} ({hint})") });
+        }
         return match table.get("key") {
-            Some(node) if table.len() == 1 => values::field(&node.value).map(PartitionSpec::Key),
-            _ => {
-                let hint = "write `{ key = 0 }` or `{ key = \"name\" }`";
-                values::mismatch(value, "a table with the one key `key`", hint)
-            }
+            Some(node) => values::field(&node.value).map(PartitionSpec::Key),
+            None => values::mismatch(value, "a table with the key `key`", hint),
         };
     }
     let Value::Text(_) = value else {

@@ -61,7 +61,7 @@ pub fn read(mut section: Section<'_, '_>) -> SinkSpec {
     let connector = word.and_then(|word| match *word {
         Connector::File => {
             let path = section.required("path", "\"out/\"", values::text);
-            let replace = section.or("on_existing", on_existing, false);
+            let replace = section.or("on_existing", on_existing, true);
             path.map(|path| SinkConnectorSpec::File { path, replace })
         }
         Connector::Stdout => Some(SinkConnectorSpec::Stdout),

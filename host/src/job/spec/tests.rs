@@ -44,7 +44,7 @@ fn the_job_file_of_the_design_parses_as_it_stands() {
     assert_eq!(operator.limits.memory_bytes, 64 << 20);
     assert!(matches!(
         &file.sinks[0].connector,
-        Some(SinkConnectorSpec::File { replace: false, .. })
+        Some(SinkConnectorSpec::File { replace: true, .. })
     ));
     assert_eq!(
         file.warnings,
@@ -149,7 +149,7 @@ const WRONG_VALUES: [(&str, &str); 32] = [
     ),
     (
         "operator.pv.inputs[0].partition={ field = 0 }",
-        "`operator.pv.inputs[0].partition` is a table, not a table with the one key `key`",
+        "`operator.pv.inputs[0].partition` has the key `field`, which is not known",
     ),
     (
         "operator.pv.params.period=[1]",
@@ -224,7 +224,7 @@ fn settings_change_the_job_for_one_run() {
             "operator.pv.params.loud=true",
             "operator.pv.limits.timers=7",
             "operator.pv.inputs[0].partition={ key = 'user' }",
-            "sink.out.path=/tmp/x=y",
+            "sink.out.path=/x/y=z",
         ],
     )
     .unwrap();
@@ -240,7 +240,7 @@ fn settings_change_the_job_for_one_run() {
     let partition = &operator.inputs.as_ref().unwrap()[0].partition;
     assert_eq!(**partition.as_ref().unwrap(), PartitionSpec::Key(Field::Name("user".into())));
     let Some(SinkConnectorSpec::File { path, .. }) = &file.sinks[0].connector else { panic!() };
-    assert_eq!(**path, "/tmp/x=y");
+    assert_eq!(**path, "/x/y=z");
 }
 
 #[test]

@@ -1,5 +1,6 @@
-//! Sets and deletes timers as its records say, and tells all that it sees: the watermark, the number of its calls
-//! for the key. Some timers register others when they fire, also for times already past.
+//! Sets and deletes timers as its records say, and tells all that it sees: the watermark, the
+//! number of its calls for the key. Some timers register others when they fire, also for times
+//! already past.
 
 use tidegate_sdk::prelude::*;
 

@@ -1,5 +1,5 @@
-//! Adds the event time to each record: `record,timestamp`, so that a test sees what operators before
-//! gave it.
+//! Adds the event time to each record: `record,timestamp`, so that a test sees what operators
+//! before gave it.
 
 use tidegate_sdk::prelude::*;
 

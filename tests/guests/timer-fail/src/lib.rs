@@ -1,5 +1,5 @@
-//! Counts the records of each key up to a timer 10 ms after each, and gives up at the timers of keys
-//! that contain `poison`.
+//! Counts the records of each key up to a timer 10 ms after each, and gives up at the timers of
+//! keys that contain `poison`.
 
 use tidegate_sdk::prelude::*;
 
