@@ -49,12 +49,10 @@ fn main() -> Result<()> {
         batch.lines.push(number);
         watermark = watermark.max(timestamp - 1);
         if batch.len() == 1024 {
-            operator.process(0, &batch, 0, &mut out)?;
-            batch.clear();
-            print(&mut out);
+            process(&mut operator, &mut batch, &mut out)?;
         }
     }
-    operator.process(0, &batch, 0, &mut out)?;
+    process(&mut operator, &mut batch, &mut out)?;
     while operator.advance_watermark(TIME_END, 0, &mut out)? == Firings::More {
         print(&mut out);
     }
@@ -76,6 +74,16 @@ fn open(component: Component) -> Result<Operator> {
         rejections: Box::new(FailFast),
     };
     Operator::open(settings).map_err(|fault| Error::input(fault.message))
+}
+
+fn process(operator: &mut Operator, batch: &mut Batch, out: &mut Outputs) -> Result<()> {
+    let mut next = 0;
+    while next < batch.len() {
+        next = operator.process(0, batch, next, 0, out)?;
+        print(out);
+    }
+    batch.clear();
+    Ok(())
 }
 
 fn print(out: &mut Outputs) {

@@ -156,7 +156,8 @@ fn run(component: &Component, records: &[Record], last: i64, random: &mut Random
             batch.watermarks.push(record.watermark);
             batch.lines.push(1);
         }
-        operator.process(0, &batch, 0, &mut out).expect("no fault");
+        let next = operator.process(0, &batch, 0, 0, &mut out).expect("no fault");
+        assert_eq!(next, batch.len(), "so little output fits");
         if random.once_in(2) {
             let watermark = later.first().map_or(last, |next| next.watermark);
             advance(&mut operator, watermark, &mut out);

@@ -14,6 +14,14 @@ use crate::job::plan::FaultPolicy;
 use crate::model::{Batch, Fault, FaultReason, TIME_NONE};
 use crate::operator::{Cause, Firings, Operator, Outputs, Rejected, Rejections};
 
+/// Work that sends out so much that it takes several steps.
+enum Unfinished {
+    /// The records of a batch of an input, from one on.
+    Batch(u32, Box<Batch>, usize),
+    /// The timers that a watermark makes due.
+    Watermark(i64),
+}
+
 /// A partition of an operator with everything around it.
 pub struct OperatorTask {
     inputs: Inputs,
@@ -23,8 +31,8 @@ pub struct OperatorTask {
     /// For records of this operator in which a reader finds no key.
     keyless: Rejects,
     watermark: i64,
-    /// A watermark whose timers have not all fired yet: nothing else comes in before they have.
-    advancing: Option<i64>,
+    /// What has come in and is not done yet: nothing else comes in before it is.
+    unfinished: Option<Unfinished>,
     clock: Arc<dyn Clock>,
     metrics: Arc<NodeMetrics>,
     ended: bool,
@@ -48,7 +56,7 @@ impl OperatorTask {
             outlets,
             keyless,
             watermark: TIME_NONE,
-            advancing: None,
+            unfinished: None,
             clock,
             metrics,
             ended: false,
@@ -60,19 +68,12 @@ impl OperatorTask {
     }
 
     fn take(&mut self, incoming: Incoming, now: i64) -> Result<()> {
-        let Self { operator, outputs, .. } = self;
-        let operator = operator.as_mut().expect("an operator is closed only at the end");
         match incoming {
             Incoming::Batch(input, batch) => {
                 NodeMetrics::add(&self.metrics.records_in, batch.len());
-                operator.process(input, &batch, now, outputs)?;
-                self.watermark = batch.watermarks.last().map_or(self.watermark, |&last| last);
-                self.route()
+                self.work(Unfinished::Batch(input, batch, 0), now)
             }
-            Incoming::Watermark(watermark) => {
-                self.advancing = Some(watermark);
-                self.advance(watermark, now)
-            }
+            Incoming::Watermark(watermark) => self.work(Unfinished::Watermark(watermark), now),
             Incoming::Idle => self.outlets.set_idle(),
             Incoming::Nothing => Ok(()),
             Incoming::End => {
@@ -85,14 +86,25 @@ impl OperatorTask {
         }
     }
 
-    /// Fires some of the timers that are due at a watermark, and passes the watermark on after the
-    /// last.
-    fn advance(&mut self, watermark: i64, now: i64) -> Result<()> {
+    /// Does some of the work, hands on what it sent out, and keeps the rest for later.
+    fn work(&mut self, work: Unfinished, now: i64) -> Result<()> {
         let Self { operator, outputs, .. } = self;
         let operator = operator.as_mut().expect("an operator is closed only at the end");
-        if operator.advance_watermark(watermark, now, outputs)? == Firings::Done {
-            self.advancing = None;
-            self.watermark = watermark;
+        match work {
+            Unfinished::Batch(input, batch, from) => {
+                let next = operator.process(input, &batch, from, now, outputs)?;
+                if next < batch.len() {
+                    self.unfinished = Some(Unfinished::Batch(input, batch, next));
+                } else if let Some(&last) = batch.watermarks.last() {
+                    self.watermark = last;
+                }
+            }
+            Unfinished::Watermark(watermark) => {
+                match operator.advance_watermark(watermark, now, outputs)? {
+                    Firings::Done => self.watermark = watermark,
+                    Firings::More => self.unfinished = Some(Unfinished::Watermark(watermark)),
+                }
+            }
         }
         self.route()
     }
@@ -138,8 +150,8 @@ impl Task for OperatorTask {
             return Ok(Step::Done);
         }
         let now = self.clock.now_ms();
-        if let Some(watermark) = self.advancing {
-            self.advance(watermark, now)?;
+        if let Some(work) = self.unfinished.take() {
+            self.work(work, now)?;
             self.outlets.end_step(self.watermark, true)?;
             return Ok(Step::Worked);
         }

@@ -196,6 +196,7 @@ impl Outlets {
         batch: &Batch,
         on_keyless: OnKeyless<'_>,
     ) -> Result<()> {
+        self.idle = false;
         let outlet = &mut self.outlets[output];
         for edge in &mut outlet.edges {
             edge.route(batch, on_keyless)?;

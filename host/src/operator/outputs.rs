@@ -5,6 +5,10 @@ use crate::wasm::OutputColumn;
 
 use super::segment::Segment;
 
+/// Outputs of so many records or bytes are worth passing on before more is made.
+const LARGE_RECORDS: usize = 16_384;
+const LARGE_BYTES: usize = 1 << 20;
+
 /// One batch for each declared output. The owner takes them out and leaves them empty.
 #[derive(Debug)]
 pub struct Outputs {
@@ -142,8 +146,9 @@ impl Outputs {
 
     /// Whether there is enough to be worth passing on.
     pub(super) fn is_large(&self) -> bool {
-        let bytes = |batch: &Batch| batch.values.bytes.len();
-        self.batches.iter().any(|batch| batch.len() >= 4096 || bytes(batch) >= 1 << 20)
+        let is_large =
+            |batch: &Batch| batch.len() >= LARGE_RECORDS || batch.values.bytes.len() >= LARGE_BYTES;
+        self.batches.iter().any(is_large)
     }
 }
 

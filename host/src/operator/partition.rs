@@ -82,8 +82,11 @@ impl Operator {
         })
     }
 
-    /// Processes the records of a batch that came in through input `input`. `now` is the host's
-    /// clock.
+    /// Processes the records of a batch that came in through input `input`, from record `start` on.
+    /// `now` is the host's clock.
+    ///
+    /// Returns where it stopped: at the end, or earlier if so much was sent out that the caller
+    /// should pass it on before it calls again with the rest, before anything else.
     ///
     /// # Errors
     /// If the rejections end the job. Then the partition is of no use any more.
@@ -91,17 +94,18 @@ impl Operator {
         &mut self,
         input: u32,
         batch: &Batch,
+        start: usize,
         now: i64,
         out: &mut Outputs,
-    ) -> Result<()> {
+    ) -> Result<usize> {
         let mut slots = std::mem::take(&mut self.slots);
         self.state.enter(batch, &mut slots);
-        let mut start = 0;
+        let mut start = start;
         // A record that the function named as the one at which it gave up is called by itself.
         let mut suspect = usize::MAX;
         // Up to here records are called one by one, because one of them, not known which, faults.
         let mut alone_until = 0;
-        while start < batch.len() {
+        while start < batch.len() && !out.is_large() {
             self.advance(batch.watermarks[start], now, Place::BeforeSegment, out)?;
             let mut end = start.saturating_add(self.records_max).min(batch.len());
             if start < alone_until || start == suspect {
@@ -127,7 +131,7 @@ impl Operator {
         }
         self.state.sweep(slots.iter().copied().chain(self.touched.drain(..)));
         self.slots = slots;
-        Ok(())
+        Ok(start)
     }
 
     /// Takes note of a watermark and fires the event-time timers that are due. Older ones are

@@ -2,7 +2,9 @@
 //! [`check`] has seen it: after that, every index is in range and every column is well formed.
 
 use super::bindings::types;
-use crate::model::{Declaration, Fault, FaultReason, Limits, Packed, StateKind, TimeDomain};
+use crate::model::{
+    Declaration, Fault, FaultReason, Format, Limits, Packed, StateKind, TimeDomain,
+};
 
 /// All that a call does to the world. Applied as a whole or not at all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -138,6 +140,9 @@ fn check_outputs(
             return Err(format!("{what} has two columns"));
         }
         let values = check_packed(column.values, &what)?;
+        if declared.format != Format::Bytes && values.bytes.contains(&b'\n') {
+            return Err(format!("a record of {what} holds a line end"));
+        }
         check_length(column.origins.len(), values.len(), &format!("the origins of {what}"))?;
         check_indexes(&column.origins, causes, &what, "origin")?;
         if !column.origins.is_sorted() {

@@ -286,6 +286,7 @@ impl bindings::host::Host for GuestState {
             bindings::host::Level::Warn => LogLevel::Warn,
             bindings::host::Level::Error => LogLevel::Error,
         };
+        let message = printable(&message);
         self.log.write(level, &message);
         if level == LogLevel::Error {
             self.last_error = Some(message);
@@ -394,5 +395,34 @@ fn convert_fault(fault: types::Fault, causes: usize) -> Fault {
     };
     // An index out of range is a guest's mistake in telling; the fault itself stands.
     let at = fault.at.map(|at| at as usize).filter(|&at| at < causes);
-    Fault { reason, at, message: fault.message, backtrace: Vec::new() }
+    Fault { reason, at, message: printable(&fault.message), backtrace: Vec::new() }
+}
+
+/// A guest's text as it may be shown on a terminal: of bounded length, control characters escaped.
+fn printable(text: &str) -> String {
+    const BYTES_MAX: usize = 4096;
+    let cut = &text[..text.floor_char_boundary(BYTES_MAX)];
+    let mut shown = String::with_capacity(cut.len());
+    for character in cut.chars() {
+        if character.is_control() {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    if cut.len() < text.len() {
+        shown.push_str(" …");
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn what_guests_say_cannot_play_with_the_terminal() {
+        assert_eq!(printable("é\u{1b}[2J\n"), "é\\u{1b}[2J\\n");
+        assert_eq!(printable(&"ü".repeat(5000)).chars().count(), 2048 + 2);
+    }
 }
