@@ -47,8 +47,7 @@ pub(super) fn timestamp(
 ) -> Result<i64, FieldError> {
     let text = find(record, format, &plan.field)?;
     let text = text.trim_ascii();
-    let number: Option<i64> = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
-    let Some(number) = number else {
+    let Some(number) = integer(text) else {
         let text = excerpt(text);
         return Err(format!("its timestamp, {}, is no integer: {text}", describe(&plan.field)));
     };
@@ -62,6 +61,14 @@ pub(super) fn timestamp(
     milliseconds.filter(|time| (i64::MIN + 1..i64::MAX).contains(time)).ok_or_else(|| {
         format!("its timestamp, {}, is out of range: {number}", describe(&plan.field))
     })
+}
+
+/// Reads a decimal integer. Timestamps are nearly always a few digits without a sign.
+fn integer(text: &[u8]) -> Option<i64> {
+    if (1..=18).contains(&text.len()) && text.iter().all(u8::is_ascii_digit) {
+        return Some(text.iter().fold(0, |number, digit| number * 10 + i64::from(digit - b'0')));
+    }
+    std::str::from_utf8(text).ok()?.parse().ok()
 }
 
 /// The fields that operators need of the records of source `source` as keys, without those that a
@@ -267,6 +274,14 @@ mod tests {
         assert_eq!(read("2999999", TimeUnit::Nanoseconds), Ok(2));
         assert!(read("1.5", TimeUnit::Seconds).is_err_and(|error| error.contains("no integer")));
         assert!(read("", TimeUnit::Seconds).is_err());
+        assert_eq!(read("-12", TimeUnit::Milliseconds), Ok(-12));
+        assert_eq!(read("+12", TimeUnit::Milliseconds), Ok(12));
+        let long = "999999999999999999";
+        assert_eq!(read(long, TimeUnit::Milliseconds), Ok(999_999_999_999_999_999));
+        assert_eq!(
+            read(&format!("000{long}"), TimeUnit::Milliseconds),
+            Ok(999_999_999_999_999_999)
+        );
         let far = i64::MAX.to_string();
         assert!(read(&far, TimeUnit::Seconds).is_err_and(|error| error.contains("out of range")));
         assert!(read(&far, TimeUnit::Milliseconds).is_err());

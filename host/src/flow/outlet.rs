@@ -11,7 +11,7 @@ use super::sink::SinkWriter;
 use super::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Item, Sender};
 use crate::error::Result;
 use crate::job::plan::Field;
-use crate::model::{Batch, Format, KeyHash, Packed, TIME_NONE};
+use crate::model::{Batch, Format, KeyGroup, KeyHash, Packed, TIME_NONE};
 use crate::wasm::Instance;
 
 /// One output of a task and everybody who reads it.
@@ -40,7 +40,8 @@ pub(super) type OnKeyless<'a> = &'a mut dyn FnMut(&Batch, usize, &FieldError) ->
 pub struct Edge {
     key: EdgeKey,
     format: Format,
-    max_parallelism: u32,
+    /// The lane of each key group.
+    lane_of: Vec<u16>,
     lanes: Vec<Lane>,
     next_lane: usize,
 }
@@ -99,8 +100,11 @@ impl Edge {
     /// An edge through these channels, one for each partition.
     pub fn new(key: EdgeKey, format: Format, max_parallelism: u32, senders: Vec<Sender>) -> Self {
         let lane = |sender| Lane { sender, batch: Batch::default(), waiting: VecDeque::new() };
-        let lanes = senders.into_iter().map(lane).collect();
-        Self { key, format, max_parallelism, lanes, next_lane: 0 }
+        let lanes: Vec<Lane> = senders.into_iter().map(lane).collect();
+        let parallelism = u32::try_from(lanes.len()).expect("parallelism is checked");
+        let lane_of = |group| KeyGroup(group).partition(parallelism, max_parallelism).0 as u16;
+        let lane_of = (0..max_parallelism).map(lane_of).collect();
+        Self { key, format, lane_of, lanes, next_lane: 0 }
     }
 
     fn route(&mut self, batch: &Batch, on_keyless: OnKeyless<'_>) -> Result<()> {
@@ -142,9 +146,8 @@ impl Edge {
 
     fn push_keyed(&mut self, batch: &Batch, index: usize, key: &[u8]) {
         let hash = KeyHash::of(key);
-        let lanes = u32::try_from(self.lanes.len()).expect("parallelism is checked");
-        let lane = hash.key_group(self.max_parallelism).partition(lanes, self.max_parallelism);
-        let target = &mut self.lanes[lane.0 as usize].batch;
+        let group = hash.key_group(self.lane_of.len() as u32);
+        let target = &mut self.lanes[usize::from(self.lane_of[group.0 as usize])].batch;
         target.push_from(batch, index);
         target.keys.push(key);
         target.hashes.push(hash);

@@ -31,6 +31,7 @@ impl PartitionState {
         self.keys.prefetch(&batch.hashes);
         let keys = batch.keys.iter().zip(&batch.hashes);
         slots.extend(keys.map(|(key, &hash)| self.keys.enter(key, hash)));
+        self.backend.prefetch(slots);
     }
 
     /// Forgets keys that have neither state nor timers any more.

@@ -1,6 +1,7 @@
 //! The `hashmap` backend: the state of a partition on the heap, in columns by slot.
 
 use super::cell::{self, Cell};
+use super::key_table::prefetch;
 use super::{KeyTable, Slot};
 use crate::model::{Packed, StateKind};
 
@@ -32,6 +33,13 @@ impl HashMapBackend {
     pub fn new(kinds: impl IntoIterator<Item = StateKind>) -> Self {
         let column = |kind| Column { kind, cells: Vec::new() };
         Self { columns: kinds.into_iter().map(column).collect() }
+    }
+
+    /// Starts to bring the states of some keys into the cache.
+    pub fn prefetch(&self, slots: &[Slot]) {
+        for column in &self.columns {
+            slots.iter().filter_map(|slot| column.cells.get(slot.index())).for_each(prefetch);
+        }
     }
 
     /// Reads one state of some keys: appends to `forms` and `values` as in the contract's

@@ -151,7 +151,7 @@ impl KeyTable {
 }
 
 /// Starts to bring a value into the cache, where the processor has a way to say so.
-fn prefetch<T>(value: &T) {
+pub(super) fn prefetch<T>(value: &T) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
