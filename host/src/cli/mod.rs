@@ -1,4 +1,4 @@
-//! The command line: one file a command, all printing through [`ui`].
+//! The command line: one file a command, all printing through `ui`.
 //!
 //! stdout carries the answer, stderr the story. Exit status: 0 done; 1 the input, the job or the
 //! component is at fault; 2 usage; 3 a function faulted; 4 storage; 130 interrupted.

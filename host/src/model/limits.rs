@@ -8,7 +8,7 @@ pub struct Limits {
     /// Linear memory of one instance, in bytes. Default 64 MiB. Growth past it is denied, which
     /// most languages turn into a trap.
     pub memory_bytes: usize,
-    /// Time of one call, on the wall clock. Default 1 s. The call is interrupted within 10 ms after
+    /// Time of one call, on the wall clock. Default 1 s. The call is interrupted within 20 ms after
     /// it.
     pub call_time: Duration,
     /// Bytes of all records that one call sends out. Default 64 MiB.
