@@ -260,6 +260,14 @@ fn a_fault_in_a_timer() {
     assert!(letters.iter().all(|letter| letter["key"] == "poison"));
 }
 
+/// Time ends, but the function's timers do not: a fault, not a job that never ends.
+#[test]
+fn timers_that_never_end() {
+    let lines = ["a,/,0", "b,/,7"].map(str::to_owned);
+    let ended = job("heartbeat", &lines, "").run().expect(3);
+    ended.expect_story(["operator \"pv\"", "key \"a\"", "go on without end"]);
+}
+
 /// One record's output is already more than the job allows a call.
 #[test]
 fn the_output_of_a_call_is_limited() {

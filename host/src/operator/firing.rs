@@ -7,9 +7,9 @@
 use hashbrown::HashMap;
 
 use crate::error::Result;
-use crate::model::{Batch, Fault, Packed, TIME_END, TIME_NONE, TimeDomain};
+use crate::model::{Batch, Fault, FaultReason, Packed, TIME_END, TIME_NONE, TimeDomain};
 use crate::state::Slot;
-use crate::wasm::{Call, CallInput, Effects, TimerOperation};
+use crate::wasm::{Call, CallInput, Effects, TimerChange, TimerOperation};
 
 use super::outputs::{FiredAt, Outputs};
 use super::partition::{Operator, call_guest};
@@ -17,6 +17,11 @@ use super::rejected::{Cause, Rejected};
 
 /// The most timers that fire in one call.
 const TIMERS_A_CALL_MAX: usize = 1024;
+
+/// The longest chain of timers of which each registers the next when its time has come already. A
+/// longer one is taken for endless, as that of a function that always registers a timer for later
+/// when the input has ended and there is no later.
+const CHAIN_MAX: u32 = 1_000_000;
 
 /// The timers of one call.
 #[derive(Debug, Default)]
@@ -29,6 +34,8 @@ pub(super) struct Firing {
     watermarks: Vec<i64>,
     /// For each timer, the index within the segment of the record that it precedes.
     before: Vec<u32>,
+    /// How many timers led to each, one registering the next.
+    chains: Vec<u32>,
     slots: Vec<Slot>,
     keys: Packed,
 }
@@ -39,6 +46,7 @@ impl Firing {
         self.orders.clear();
         self.watermarks.clear();
         self.before.clear();
+        self.chains.clear();
         self.slots.clear();
         self.keys.clear();
     }
@@ -55,13 +63,18 @@ struct Registered {
     before: u32,
     /// The watermark that the record saw that registered it, or the order of the timer that did.
     order: i64,
+    /// How many timers led to this one, one registering the next.
+    chain: u32,
 }
 
 impl Overdue {
     /// Notes a timer that the record at index `record` of the segment registered, seeing
     /// `watermark`.
     pub(super) fn add(&mut self, slot: Slot, timestamp: i64, record: u32, watermark: i64) {
-        self.0.insert((slot, timestamp), Registered { before: record + 1, order: watermark });
+        self.0.insert(
+            (slot, timestamp),
+            Registered { before: record + 1, order: watermark, chain: 0 },
+        );
     }
 }
 
@@ -156,6 +169,7 @@ impl Operator {
             let order = registered.map_or(timestamp, |at| at.order.max(timestamp));
             let firing = &mut self.firing;
             firing.before.push(registered.map_or(before, |at| at.before.max(before)));
+            firing.chains.push(registered.map_or(0, |at| at.chain));
             firing.orders.push(order);
             firing.watermarks.push(match domain {
                 TimeDomain::Processing => self.watermark,
@@ -170,10 +184,11 @@ impl Operator {
 
     /// Registers the timers again that were taken.
     fn put_back(&mut self, domain: TimeDomain) {
-        let Firing { timestamps, orders, before, slots, .. } = &self.firing;
+        let Firing { timestamps, orders, before, chains, slots, .. } = &self.firing;
         for (index, (&slot, &timestamp)) in slots.iter().zip(timestamps).enumerate() {
             self.state.register_timer(domain, slot, timestamp);
-            let registered = Registered { before: before[index], order: orders[index] };
+            let (before, order, chain) = (before[index], orders[index], chains[index]);
+            let registered = Registered { before, order, chain };
             self.overdue.0.insert((slot, timestamp), registered);
         }
     }
@@ -194,17 +209,23 @@ impl Operator {
             processing_time: now,
         };
         let effects = call_guest(&mut self.instance, &self.settings, &call)?;
+        let is_due = |timer: &&TimerChange| {
+            let is_event = domain == TimeDomain::Event && timer.domain == TimeDomain::Event;
+            is_event && timer.operation == TimerOperation::Register && timer.timestamp <= time
+        };
+        for timer in effects.timers.iter().filter(is_due) {
+            if firing.chains[timer.origin as usize] >= CHAIN_MAX {
+                return Err(endless(timer));
+            }
+        }
         let slot_of = |origin: u32| firing.slots[origin as usize];
         self.state.check_limits(&effects, &firing.slots, slot_of, &self.settings.limits)?;
         self.state.apply(&effects, &firing.slots, slot_of);
-        for timer in &effects.timers {
-            let is_due = timer.operation == TimerOperation::Register && timer.timestamp <= time;
-            if domain == TimeDomain::Event && timer.domain == TimeDomain::Event && is_due {
-                let parent = timer.origin as usize;
-                let (before, order) = (firing.before[parent], firing.orders[parent]);
-                let registered = Registered { before, order };
-                self.overdue.0.insert((firing.slots[parent], timer.timestamp), registered);
-            }
+        for timer in effects.timers.iter().filter(is_due) {
+            let parent = timer.origin as usize;
+            let (before, order) = (firing.before[parent], firing.orders[parent]);
+            let registered = Registered { before, order, chain: firing.chains[parent] + 1 };
+            self.overdue.0.insert((firing.slots[parent], timer.timestamp), registered);
         }
         Ok(effects)
     }
@@ -231,4 +252,15 @@ impl Operator {
         });
         out.add_timers(&mut self.fired, settled, self.watermark);
     }
+}
+
+/// The fault of a function whose timers never come to an end.
+fn endless(timer: &TimerChange) -> Fault {
+    let message = format!(
+        "its timers go on without end: {CHAIN_MAX} in a row each registered the next, the last for \
+         {}, when its time had come already; when the input has ended, which current_watermark() \
+         tells as {TIME_END}, a function must not register timers for ever",
+        timer.timestamp
+    );
+    Fault::new(FaultReason::Limit, message)
 }
