@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::ProgressBar;
 
@@ -51,10 +52,10 @@ pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
     let plan = check(arguments.job.load()?, &Engine::new()?)?;
     ui.warnings(&plan);
     let (report, outcome) = run_watched(&plan, ui)?;
-    if let Some(path) = &arguments.report {
-        write_report(path, &report)?;
-    }
+    let reported = arguments.report.as_ref().map_or(Ok(()), |path| write_report(path, &report));
+    // What ended the job matters more than a report that could not be written.
     outcome?;
+    reported?;
     ui.story(summary::render(&report, &plan));
     match report.status {
         Status::Stopped => Err(Failure::Interrupted),
@@ -80,8 +81,9 @@ fn run_watched(plan: &Plan, ui: &Ui) -> Result<(Report, Result<()>)> {
 /// The first interrupt asks the job to stop, the second one ends the process.
 fn stop_on_interrupt(stop: &Arc<StopFlag>, bar: ProgressBar, ui: Ui) -> Result<()> {
     let stop = Arc::clone(stop);
+    let asked = AtomicBool::new(false);
     let on_interrupt = move || {
-        if stop.reason() == Some(StopReason::Asked) {
+        if asked.swap(true, Ordering::Relaxed) {
             std::process::exit(INTERRUPTED.into());
         }
         stop.stop(StopReason::Asked);

@@ -20,13 +20,6 @@ impl InputChannel {
     pub fn new(receiver: Receiver, input: u32) -> Self {
         Self { receiver, input, watermark: TIME_NONE, idle: false, ended: false }
     }
-
-    /// The watermark that this channel holds the others back to. One that ended by itself said
-    /// `TIME_END` before; one that was stopped holds on to its last, so that time does not run
-    /// ahead of the others.
-    fn holds_back_to(&self) -> i64 {
-        if self.idle && !self.ended { TIME_END } else { self.watermark }
-    }
 }
 
 /// All channels into a partition.
@@ -77,9 +70,7 @@ impl Inputs {
         match item {
             Item::Batch(mut batch) => {
                 channel.idle = false;
-                let others = self.channels.iter().enumerate().filter(|(other, _)| *other != index);
-                let others = others.map(|(_, channel)| channel.holds_back_to()).min();
-                let others = others.unwrap_or(TIME_END);
+                let others = self.minimum_without(Some(index)).unwrap_or(TIME_END);
                 for watermark in &mut batch.watermarks {
                     self.watermark = self.watermark.max(others.min(*watermark));
                     self.channels[index].watermark = *watermark;
@@ -109,13 +100,32 @@ impl Inputs {
     }
 
     fn rise(&mut self) -> Incoming {
-        let minimum = self.channels.iter().map(InputChannel::holds_back_to).min();
-        let minimum = minimum.unwrap_or(TIME_END);
-        if minimum <= self.watermark || self.channels.iter().all(|channel| channel.idle) {
+        let Some(minimum) = self.minimum_without(None) else { return Incoming::Nothing };
+        if minimum <= self.watermark {
             return Incoming::Nothing;
         }
         self.watermark = minimum;
         Incoming::Watermark(minimum)
+    }
+
+    /// The least watermark of all channels but one. A channel that ended by itself said `TIME_END`
+    /// before; one that was stopped holds on to its last, so that time does not run ahead.
+    ///
+    /// Channels of one input come from one node, and time passes for them together: an input is
+    /// left out only when all its channels are idle, since one that has just come back has records
+    /// under way through its siblings too.
+    fn minimum_without(&self, left_out: Option<usize>) -> Option<i64> {
+        let is_idle = |input: u32| {
+            let mut channels = self.channels.iter().filter(|channel| channel.input == input);
+            channels.all(|channel| channel.idle && !channel.ended)
+        };
+        let channels = self.channels.iter().enumerate();
+        let others = channels.filter(|(index, _)| Some(*index) != left_out);
+        others
+            .map(|(_, channel)| channel)
+            .filter(|channel| !is_idle(channel.input))
+            .map(|channel| channel.watermark)
+            .min()
     }
 }
 
@@ -128,7 +138,8 @@ mod tests {
         let waker = Waker::default();
         let (senders, receivers): (Vec<_>, Vec<_>) =
             (0..count).map(|_| channel(&waker, &waker)).unzip();
-        let channels = receivers.into_iter().map(|receiver| InputChannel::new(receiver, 0));
+        let channels =
+            (0..).zip(receivers).map(|(input, receiver)| InputChannel::new(receiver, input));
         (senders, Inputs::new(channels.collect()))
     }
 
@@ -177,6 +188,21 @@ mod tests {
         send(&senders[0], Item::Idle);
         send(&senders[1], Item::Idle);
         assert_eq!(drain(&mut inputs), ["Nothing", "Idle"]);
+    }
+
+    #[test]
+    fn a_channel_that_comes_back_waits_for_its_siblings() {
+        let (senders, mut inputs) = inputs(2);
+        inputs.channels[1].input = 0;
+        for sender in &senders {
+            send(sender, Item::Watermark(9));
+            send(sender, Item::Idle);
+        }
+        assert_eq!(drain(&mut inputs).last().map(String::as_str), Some("Idle"));
+        send(&senders[0], Item::Watermark(TIME_END));
+        assert_eq!(drain(&mut inputs), ["Nothing"]);
+        send(&senders[1], batch(&[9, 20]));
+        assert_eq!(drain(&mut inputs), ["[9, 20]"]);
     }
 
     #[test]

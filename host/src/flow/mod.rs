@@ -10,6 +10,7 @@
 mod channel;
 mod connectors;
 mod dead_letters;
+mod extractor;
 mod fields;
 mod inputs;
 mod metrics;
@@ -22,6 +23,7 @@ mod task;
 pub use channel::{Receiver, Sender, Waker, channel};
 pub use connectors::{generator::Generator, open_source};
 pub use dead_letters::{DeadLetters, Rejects};
+pub use extractor::Extractor;
 pub use fields::required_fields;
 pub use inputs::{InputChannel, Inputs};
 pub use metrics::{Metrics, NodeKind, NodeMetrics};

@@ -6,13 +6,13 @@
 
 use std::collections::VecDeque;
 
+use super::extractor::{Extractor, NoKey};
 use super::fields::{self, FieldError};
 use super::sink::SinkWriter;
 use super::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Item, Sender};
 use crate::error::Result;
 use crate::job::plan::Field;
 use crate::model::{Batch, Format, KeyGroup, KeyHash, Packed, TIME_NONE};
-use crate::wasm::Instance;
 
 /// One output of a task and everybody who reads it.
 #[derive(Debug, Default)]
@@ -52,7 +52,7 @@ pub enum EdgeKey {
     /// By the key group of a field.
     Field(Field),
     /// By the key group of the key that the function extracts as its input of this index.
-    Function(Box<Instance>, u32),
+    Function(Box<Extractor>),
     /// All to the one lane that there is.
     Forward,
     /// To each lane in turn.
@@ -123,13 +123,11 @@ impl Edge {
                     }
                 }
             }
-            EdgeKey::Function(extractor, input) => {
-                match extractor.extract_keys(*input, &batch.values) {
-                    Ok(keys) => self.push_all_keyed(batch, &keys),
-                    // One by one, to find the records that have no key.
-                    Err(_) => self.extract_one_by_one(batch, on_keyless)?,
-                }
-            }
+            EdgeKey::Function(extractor) => match extractor.keys(&batch.values) {
+                Ok(keys) => self.push_all_keyed(batch, &keys),
+                // One by one, to find the records that have no key.
+                Err(_) => self.extract_one_by_one(batch, on_keyless)?,
+            },
             EdgeKey::Forward => self.lanes[0].batch.extend(batch),
             EdgeKey::Rebalance => {
                 for index in 0..batch.len() {
@@ -159,13 +157,13 @@ impl Edge {
 
     fn extract_one_by_one(&mut self, batch: &Batch, on_keyless: OnKeyless<'_>) -> Result<()> {
         for index in 0..batch.len() {
-            let EdgeKey::Function(extractor, input) = &mut self.key else {
+            let EdgeKey::Function(extractor) = &mut self.key else {
                 unreachable!("only edges by function extract keys")
             };
-            let value = std::iter::once(batch.values.get(index)).collect();
-            match extractor.extract_keys(*input, &value) {
+            match extractor.key(batch, index) {
                 Ok(key) => self.push_keyed(batch, index, key.get(0)),
-                Err(fault) => on_keyless(batch, index, &format!("its key: {fault}"))?,
+                Err(NoKey::Malformed(reason)) => on_keyless(batch, index, &reason)?,
+                Err(NoKey::Fault(error)) => return Err(error),
             }
         }
         Ok(())

@@ -116,9 +116,10 @@ impl SourceTask {
     /// more.
     fn read(&mut self, now: i64) -> Result<Read> {
         let Self { settings, decoder, batch, split, .. } = self;
-        let mut lines = 0;
+        let (mut lines, mut bytes_read) = (0, 0);
         let read = loop {
-            if batch.len() >= BATCH_RECORDS_MAX || batch.values.bytes.len() >= BATCH_BYTES_MAX {
+            // Lines count whether they become records or not: a step is bounded in any case.
+            if lines >= BATCH_RECORDS_MAX || bytes_read >= BATCH_BYTES_MAX {
                 break Read::More;
             }
             let (line, number, bytes) = match settings.connector.next(now)? {
@@ -133,6 +134,7 @@ impl SourceTask {
                 Next::End => break Read::End,
             };
             lines += 1;
+            bytes_read += line.len();
             let decoded = match bytes {
                 None => decoder.decode(line),
                 Some(bytes) => {

@@ -10,13 +10,13 @@ use super::run::{NamedTask, RunOptions};
 use crate::env::Clock;
 use crate::error::{Error, Result};
 use crate::flow::{
-    DeadLetters, Edge, EdgeKey, InputChannel, Inputs, NodeMetrics, OperatorRejections,
+    DeadLetters, Edge, EdgeKey, Extractor, InputChannel, Inputs, NodeMetrics, OperatorRejections,
     OperatorTask, Outlet, Outlets, PendingFiles, Rejects, SourceSettings, SourceTask, Waker,
     channel, fault_error, open_sink, open_source, required_fields,
 };
 use crate::model::{Fault, FaultReason};
 use crate::operator::{Operator, OperatorSettings};
-use crate::wasm::{Instance, LogSink, OpenContext};
+use crate::wasm::{LogSink, OpenContext};
 
 /// Log lines of one partition's function that pass in a second.
 const LOG_LINES_A_SECOND: u32 = 50;
@@ -134,8 +134,8 @@ impl Builder<'_> {
         let key = match &edge.partition {
             Partitioning::Key(field) => EdgeKey::Field(field.clone()),
             Partitioning::KeyByFunction => {
-                let instance = self.open_extractor(&plan.operators[operator], partition)?;
-                EdgeKey::Function(Box::new(instance), input)
+                let operator = &plan.operators[operator];
+                EdgeKey::Function(Box::new(self.open_extractor(operator, partition, input)?))
             }
             Partitioning::Forward => EdgeKey::Forward,
             Partitioning::Rebalance => EdgeKey::Rebalance,
@@ -239,11 +239,16 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// An instance that only extracts keys, on the sending side.
-    fn open_extractor(&self, plan: &OperatorPlan, partition: usize) -> Result<Instance> {
+    /// What extracts the keys of an operator's input, on the sending side.
+    fn open_extractor(
+        &self,
+        plan: &OperatorPlan,
+        partition: usize,
+        input: u32,
+    ) -> Result<Extractor> {
         let partition = u32::try_from(partition).expect("parallelism is checked");
         let log = self.guest_log(&plan.id, partition);
-        Instance::open(&plan.component, &open_context(plan, 0), &plan.limits, log)
+        Extractor::open(&plan.component, open_context(plan, 0), &plan.limits, log, input)
             .map_err(|fault| open_error(&plan.id, &fault))
     }
 

@@ -54,6 +54,10 @@ fn run_to_end(plan: &Plan, options: &RunOptions) -> Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let Built { tasks, pending } = build(plan, options, &clock)?;
     run_tasks(tasks, &options.stop, &clock)?;
+    if options.stop.reason() == Some(StopReason::OutputClosed) {
+        // Nobody asked for less output in files because `head` had seen enough.
+        return Ok(());
+    }
     pending.commit()
 }
 
@@ -79,6 +83,7 @@ fn run_tasks(tasks: Vec<NamedTask>, stop: &Arc<StopFlag>, clock: &Arc<dyn Clock>
             return Err(Error::input("cannot start a thread").caused_by(cause));
         }
     }
+    drop(ended);
     let mut failure = None;
     while running > 0 {
         match ends.recv_timeout(STOP_POLL) {

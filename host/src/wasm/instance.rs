@@ -34,6 +34,12 @@ pub struct LogSink(Arc<WriteLine>);
 
 type WriteLine = dyn Fn(LogLevel, &str) + Send + Sync;
 
+impl fmt::Debug for LogSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LogSink")
+    }
+}
+
 impl LogSink {
     /// Calls `write` with every line.
     pub fn new(write: impl Fn(LogLevel, &str) + Send + Sync + 'static) -> Self {

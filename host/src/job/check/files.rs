@@ -39,7 +39,10 @@ pub fn check(file: &JobFile, findings: &mut Findings) {
         let Some(SinkConnectorSpec::File { path, replace }) = &sink.connector else { continue };
         let resolved = file.resolve(path);
         let place = normal(&resolved);
-        if let Some(source) = read.get(&place) {
+        let reads = |(path, _): &(&PathBuf, &&str)| {
+            **path == place || path.parent() == Some(place.as_path())
+        };
+        if let Some((_, source)) = read.iter().find(reads) {
             let what = format!("is {}, which the source `{source}` reads", place.display());
             findings.problem(path.problem(what).hint("give the sink a folder of its own"));
         } else if let Some(other) = written.insert(place, &sink.id) {
@@ -121,6 +124,9 @@ fn unreadable(at: &At<String>, path: &Path, cause: io::Error) -> Problem {
 
 /// One spelling for one place, though it need not be there yet: absolute, without `.` and `..`.
 fn normal(path: &Path) -> PathBuf {
+    if let Ok(canonical) = fs::canonicalize(path) {
+        return canonical;
+    }
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut normal = PathBuf::new();
     for component in absolute.components() {

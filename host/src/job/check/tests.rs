@@ -355,6 +355,8 @@ fn sinks_say_when_they_replace_earlier_output() {
          job.toml:23:1\n  hint: remove that folder, choose another with `--set sink.out.path=…`, \
          or leave `on_existing` out to replace it"
     );
+    let beside_input = check_in(&folder, JOB, &["sink.out.path=."]).refusals;
+    assert!(beside_input.contains("which the source `clicks` reads"), "{beside_input}");
     let file = check_in(&folder, JOB, &["sink.out.path=job.toml/../in.csv"]).refusals;
     assert!(file.contains("which the source `clicks` reads"), "{file}");
     let text =
