@@ -246,10 +246,8 @@ impl Operator {
     /// before.
     fn send_fired(&mut self, domain: TimeDomain, time: i64, out: &mut Outputs) {
         let next = self.state.timers(domain).first().filter(|(timestamp, _)| *timestamp <= time);
-        let settled = next.map_or(i64::MAX, |(timestamp, slot)| {
-            let registered = self.overdue.0.get(&(slot, timestamp));
-            registered.map_or(timestamp, |at| at.order.max(timestamp))
-        });
+        // Every timer that is still due comes at its time or later.
+        let settled = next.map_or(i64::MAX, |(timestamp, _)| timestamp);
         out.add_timers(&mut self.fired, settled, self.watermark);
     }
 }

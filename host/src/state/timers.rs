@@ -31,7 +31,13 @@ struct Page {
     hints: Vec<Timer>,
     /// Whether the hints are in descending order, so that the earliest is the last.
     sorted: bool,
+    /// With so many hints the page is cleared of those whose timers are gone. A timer that is moved
+    /// again and again, as a session's end, would otherwise leave hints without end.
+    cleared_at: usize,
 }
+
+/// A page is not cleared before it has so many hints.
+const CLEARED_AT_MIN: usize = 64;
 
 impl Page {
     fn sort(&mut self) {
@@ -60,6 +66,11 @@ impl Timers {
         let page = self.pages.entry(timestamp >> PAGE_SHIFT).or_default();
         page.sorted = false;
         page.hints.push(timer);
+        if page.hints.len() > page.cleared_at.max(CLEARED_AT_MIN) {
+            page.sort();
+            page.hints.retain(|hint| is_registered(&self.set, *hint));
+            page.cleared_at = 2 * page.hints.len();
+        }
         true
     }
 
@@ -93,7 +104,7 @@ impl Timers {
 
     /// Whether a key has a timer at that time.
     pub fn contains(&self, slot: Slot, timestamp: i64) -> bool {
-        self.set.find(hash((timestamp, slot)), |other| *other == (timestamp, slot)).is_some()
+        is_registered(&self.set, (timestamp, slot))
     }
 
     /// The earliest timer, by time and then by slot. It stays.
@@ -103,7 +114,7 @@ impl Timers {
             let page = entry.get_mut();
             page.sort();
             while let Some(&hint) = page.hints.last() {
-                if self.set.find(hash(hint), |other| *other == hint).is_some() {
+                if is_registered(&self.set, hint) {
                     return Some(hint);
                 }
                 page.hints.pop();
@@ -119,12 +130,16 @@ impl Timers {
             page.sort();
             let due = page.hints.iter().rev().take_while(|(timestamp, _)| *timestamp <= time);
             for &hint in due {
-                if self.set.find(hash(hint), |other| *other == hint).is_some() {
+                if is_registered(&self.set, hint) {
                     visit(hint.0, hint.1);
                 }
             }
         }
     }
+}
+
+fn is_registered(set: &HashTable<Timer>, timer: Timer) -> bool {
+    set.find(hash(timer), |other| *other == timer).is_some()
 }
 
 fn hash((timestamp, slot): Timer) -> u64 {
@@ -139,6 +154,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_timer_that_keeps_moving_leaves_no_hints() {
+        let mut timers = Timers::default();
+        timers.register(Slot(0), 1);
+        for turn in 0..100_000 {
+            let end = 1_000_000 + turn % 1000;
+            timers.register(Slot(1), end);
+            assert!(timers.delete(Slot(1), end));
+        }
+        assert_eq!((timers.len(), timers.first()), (1, Some((1, Slot(0)))));
+        let hints: usize = timers.pages.values().map(|page| page.hints.len()).sum();
+        assert!(hints <= 4 * CLEARED_AT_MIN, "{hints} hints");
+    }
 
     proptest! {
         #[test]
