@@ -314,6 +314,9 @@ fn instantiate(
     };
     let mut store = Store::new(engine.wasmtime(), state);
     store.limiter(|state| state);
+    // What one call may copy out of the guest. A guest cannot hold more than its memory, but it can
+    // name the same bytes many times over.
+    store.set_hostcall_fuel(limits.memory_bytes.saturating_add(limits.output_bytes).max(128 << 20));
     prepare(&mut store, limits);
     let guest = pre.instantiate(&mut store);
     let guest = finish(&mut store, limits, guest)?;
