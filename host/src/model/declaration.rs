@@ -1,6 +1,6 @@
 //! What a function says about itself before anything runs. Mirrors `declarations` of the contract.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How the host feeds a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -75,7 +75,7 @@ pub struct Output {
 }
 
 /// The kinds of keyed state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StateKind {
     /// One value.

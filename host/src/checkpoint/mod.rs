@@ -1,0 +1,18 @@
+//! Checkpoints as things that lie in a storage: what they hold, how they are written so that a
+//! crash at any moment leaves the previous one whole, how they are found and checked again.
+//!
+//! Knows nothing of wasm, tasks or threads.
+//!
+//! ```text
+//! <storage>/chk-17/manifest              written last: no manifest, no checkpoint
+//! <storage>/chk-17/<operator>-<partition>.state    states and timers, see `state_file`
+//! <storage>/chk-17/<operator>-<partition>.CURRENT  … RocksDB's small files
+//! <storage>/shared/<run>-<operator>-<partition>-000042.sst   shared by checkpoints
+//! <storage>/savepoints/sp-18/manifest    a savepoint without a place of its own; no shared files
+//! ```
+
+pub mod manifest;
+pub mod storage;
+
+pub use manifest::Manifest;
+pub use storage::{Storage, StorageWriter};

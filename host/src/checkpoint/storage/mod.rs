@@ -1,0 +1,87 @@
+//! Where checkpoints and prepared output lie: named files below one root, written once.
+
+use std::io::{self, Read};
+
+/// A file as a storage lists it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stored {
+    /// Its name below the root, folders separated by `/`.
+    pub name: String,
+    /// Its length.
+    pub bytes: u64,
+}
+
+/// Named files below one root. Names use `/`, never begin with one and hold no `..`.
+///
+/// A file is written once and becomes visible under its name only when it is complete and durable.
+/// All methods may be called from several threads and may block on the disk or the network.
+pub trait Storage: Send + Sync {
+    /// Begins a file. Nobody sees it before [`StorageWriter::finish`]; a file of that name gives way
+    /// then. Folders are made as needed.
+    ///
+    /// # Errors
+    /// If the storage does not take it.
+    fn create(&self, name: &str) -> io::Result<Box<dyn StorageWriter>>;
+
+    /// Reads a file from its start.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none, or if the storage fails.
+    fn open(&self, name: &str) -> io::Result<Box<dyn Read + Send>>;
+
+    /// All visible files whose names begin with `prefix`, at any depth, sorted by name.
+    ///
+    /// # Errors
+    /// If the storage fails; a root that does not exist yet is empty.
+    fn list(&self, prefix: &str) -> io::Result<Vec<Stored>>;
+
+    /// Removes a file, and folders that it leaves empty; it is no error if there is none.
+    ///
+    /// # Errors
+    /// If the storage fails.
+    fn delete(&self, name: &str) -> io::Result<()>;
+
+    /// Gives a file another name, in place of what has that name. Durable when it returns.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such file, or if the storage fails.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
+    /// The root as in a job file, for messages: `file:///data/checkpoints`.
+    fn root(&self) -> String;
+}
+
+/// A file that is being written. One that is dropped unfinished leaves nothing visible.
+pub trait StorageWriter: Send {
+    /// Appends.
+    ///
+    /// # Errors
+    /// If the storage does not take it. The file is of no use then.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Makes the file durable and then visible. When it returns, a crash cannot undo either.
+    ///
+    /// # Errors
+    /// If the storage fails. The file may be visible then, but never in part.
+    fn finish(self: Box<Self>) -> io::Result<()>;
+}
+
+/// Writes a whole file.
+///
+/// # Errors
+/// Those of the storage.
+pub fn put(storage: &dyn Storage, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let mut file = storage.create(name)?;
+    file.write(bytes)?;
+    file.finish()
+}
+
+/// Reads a whole file.
+///
+/// # Errors
+/// Those of the storage.
+pub fn get(storage: &dyn Storage, name: &str) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    storage.open(name)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
