@@ -22,7 +22,7 @@ pub fn make(path: &Path, events: u64, keys: u64) -> Result<()> {
         start_ms: 1_600_000_000_000,
         step_ms: 1,
     };
-    let mut generator = Generator::new("bench", settings, 0);
+    let mut generator = Generator::new("bench", settings, 0, None);
     let unfinished = path.with_extension("unfinished");
     let mut file = BufWriter::with_capacity(1 << 20, File::create(&unfinished)?);
     for _ in 0..events {

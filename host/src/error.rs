@@ -14,6 +14,8 @@ pub enum ErrorKind {
     Guest,
     /// Look at the disk or the storage service. Exit status 4.
     Storage,
+    /// Restore something else: what was read is not what was written. Exit status 4.
+    Corruption,
     /// Nothing: somebody asked the job to stop. Exit status 130, as shells report an interrupt.
     Interrupted,
 }
@@ -70,6 +72,20 @@ impl Error {
     ) -> Self {
         self.source = Some(source.into());
         self
+    }
+}
+
+impl Error {
+    /// The message with everything that lies beneath, in one line.
+    pub fn full_text(&self) -> String {
+        let mut text = self.message.clone();
+        let mut beneath: Option<&dyn std::error::Error> = std::error::Error::source(self);
+        while let Some(cause) = beneath {
+            text.push_str(": ");
+            text.push_str(&cause.to_string());
+            beneath = cause.source();
+        }
+        text
     }
 }
 

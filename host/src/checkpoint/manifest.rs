@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::StateKind;
 
 /// The format that this version writes, and the newest that it reads.
@@ -34,6 +35,95 @@ pub struct Manifest {
     /// Output that was complete when the barrier passed, and is committed once this manifest is
     /// visible: again after a crash between the two.
     pub outputs: Vec<PreparedOutput>,
+}
+
+impl Kind {
+    /// The word for people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Checkpoint => "checkpoint",
+            Self::Savepoint => "savepoint",
+        }
+    }
+}
+
+/// What the first line of a manifest begins with.
+const MAGIC: &str = "tidegate-manifest";
+
+impl Manifest {
+    /// The file: a line of format, length and checksum, then JSON.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut json = serde_json::to_vec_pretty(self).expect("a manifest is plain data");
+        json.push(b'\n');
+        let mut file = first_line(FORMAT, &json).into_bytes();
+        file.extend_from_slice(&json);
+        file
+    }
+
+    /// Reads a manifest; `place` is its name in messages.
+    ///
+    /// # Errors
+    /// `Corruption` if these are not the bytes that were written; `Input` if a newer version wrote
+    /// them.
+    pub fn decode(file: &[u8], place: &str) -> Result<Self> {
+        let corrupt = |what: &str| {
+            let message = format!("{place} is not what was written: {what}");
+            Error::new(ErrorKind::Corruption, message)
+        };
+        let end = file.iter().position(|&byte| byte == b'\n');
+        let end = end.ok_or_else(|| corrupt("its first line does not end"))?;
+        let (line, json) = file.split_at(end + 1);
+        let words = std::str::from_utf8(line).map_err(|_| corrupt("its first line is no text"))?;
+        let format = words.strip_prefix(MAGIC).and_then(|rest| rest.split(' ').nth(1));
+        let format: Option<u32> = format.and_then(|format| format.parse().ok());
+        let Some(format) = format else {
+            return Err(corrupt("it does not begin as a manifest"));
+        };
+        // Checked first, so that a flipped digit of the format is not taken for a newer one.
+        if words != first_line(format, json) {
+            return Err(corrupt("its length or checksum does not fit its first line"));
+        }
+        if format > FORMAT {
+            let message = format!(
+                "{place} has format {format}, written by a newer tidegate; this one reads up to \
+                 {FORMAT}"
+            );
+            return Err(Error::input(message).hint("use the newer tidegate"));
+        }
+        serde_json::from_slice(json).map_err(|cause| corrupt("its JSON").caused_by(cause))
+    }
+
+    /// Whether it is of this job.
+    ///
+    /// # Errors
+    /// If it is of another.
+    pub fn check_job(&self, job: &str) -> Result<()> {
+        if self.job == job {
+            return Ok(());
+        }
+        let message =
+            format!("{} {} is of job {:?}, not of {job:?}", self.kind.word(), self.id, self.job);
+        let hint = "give each job a checkpoint.storage of its own, or set job.name to the name \
+                    that the job had";
+        Err(Error::input(message).hint(hint))
+    }
+
+    /// All files that it needs.
+    pub fn files(&self) -> impl Iterator<Item = &FileRef> {
+        let partitions = self.operators.iter().flat_map(|operator| &operator.partitions);
+        partitions.flat_map(|partition| {
+            let tables = partition.tables.iter().flatten().map(|table| &table.file);
+            std::iter::once(&partition.entries).chain(tables)
+        })
+    }
+}
+
+fn first_line(format: u32, json: &[u8]) -> String {
+    // The checksum covers the format too.
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&format.to_le_bytes());
+    crc.update(json);
+    format!("{MAGIC} {format} {} {:08x}\n", json.len(), crc.finalize())
 }
 
 /// What a manifest stands for.
@@ -150,4 +240,88 @@ pub enum PreparedOutput {
         /// The sink's id.
         sink: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest() -> Manifest {
+        let file = FileRef { name: "chk-7/count-0.state".into(), bytes: 120, crc32: 0xdead_beef };
+        Manifest {
+            id: 7,
+            kind: Kind::Checkpoint,
+            job: "pv".into(),
+            completed_ms: 1_700_000_000_000,
+            written_by: "tidegate 0.1.0".into(),
+            max_parallelism: 128,
+            sources: vec![SourceState {
+                id: "clicks".into(),
+                position: SourcePosition {
+                    done: vec!["a.csv".into()],
+                    split: Some("b.csv".into()),
+                    offset: u64::MAX,
+                    line: 3,
+                },
+                watermark: Some(-5),
+            }],
+            operators: vec![OperatorState {
+                id: "count".into(),
+                states: vec![DeclaredState { name: "count".into(), kind: StateKind::Value }],
+                partitions: vec![PartitionSnapshot {
+                    first_group: 0,
+                    end_group: 128,
+                    watermark: None,
+                    entries: file.clone(),
+                    tables: Some(vec![TableFile { name: "000012.sst".into(), file }]),
+                }],
+            }],
+            outputs: vec![
+                PreparedOutput::Replace { sink: "out".into() },
+                PreparedOutput::File {
+                    sink: "out".into(),
+                    from: ".part-0-after-6".into(),
+                    to: "part-0-7".into(),
+                },
+            ],
+        }
+    }
+
+    #[test]
+    fn reads_what_it_writes() {
+        let file = manifest().encode();
+        assert_eq!(Manifest::decode(&file, "here").expect("whole"), manifest());
+    }
+
+    #[test]
+    fn finds_every_flipped_bit_and_every_truncation() {
+        let file = manifest().encode();
+        for index in 0..file.len() {
+            for bit in 0..8 {
+                let mut flipped = file.clone();
+                flipped[index] ^= 1 << bit;
+                let error = Manifest::decode(&flipped, "here").expect_err("it was flipped");
+                assert_eq!(error.kind, ErrorKind::Corruption, "byte {index} bit {bit}: {error}");
+            }
+            let error = Manifest::decode(&file[..index], "here").expect_err("it was cut");
+            assert_eq!(error.kind, ErrorKind::Corruption, "cut at {index}: {error}");
+        }
+    }
+
+    #[test]
+    fn says_that_a_newer_version_wrote_it() {
+        let json = b"{}\n";
+        let mut file = first_line(FORMAT + 1, json).into_bytes();
+        file.extend_from_slice(json);
+        let error = Manifest::decode(&file, "here").expect_err("it is newer");
+        assert_eq!(error.kind, ErrorKind::Input);
+        assert!(error.message.contains("written by a newer tidegate"), "{error}");
+    }
+
+    /// The format of version 1 can be read for ever.
+    #[test]
+    fn reads_format_1() {
+        let file = include_bytes!("fixtures/manifest-1");
+        assert_eq!(Manifest::decode(file, "the fixture").expect("it is valid"), manifest());
+    }
 }

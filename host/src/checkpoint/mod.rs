@@ -11,8 +11,18 @@
 //! <storage>/savepoints/sp-18/manifest    a savepoint without a place of its own; no shared files
 //! ```
 
+pub mod catalog;
+mod commit;
+mod coordinator;
 pub mod manifest;
+pub mod state_file;
 pub mod storage;
 
+pub use catalog::Catalog;
+pub use commit::Commits;
+pub use coordinator::{
+    Acknowledgement, Action, Completed, Coordinator, CoordinatorSettings, Part, Policy, Progress,
+    RequestId, Target,
+};
 pub use manifest::Manifest;
 pub use storage::{Storage, StorageWriter};

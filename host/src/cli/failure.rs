@@ -29,7 +29,7 @@ impl Failure {
             Failure::Error(error) => match error.kind {
                 ErrorKind::Input => 1.into(),
                 ErrorKind::Guest => 3.into(),
-                ErrorKind::Storage => 4.into(),
+                ErrorKind::Storage | ErrorKind::Corruption => 4.into(),
                 ErrorKind::Interrupted => INTERRUPTED.into(),
             },
             Failure::Problems(_) => 1.into(),

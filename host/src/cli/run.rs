@@ -11,30 +11,28 @@ use super::failure::{Failure, INTERRUPTED};
 use super::progress::Progress;
 use super::ui::Ui;
 use super::{JobArguments, summary};
+use crate::checkpoint::catalog;
 use crate::error::{Error, Result};
 use crate::flow::{Metrics, StopFlag, StopReason};
 use crate::job::plan::{Plan, SinkConnector};
-use crate::job::{self, Report, RunOptions, Status, check};
+use crate::job::{self, Report, Requests, Restore, RunOptions, Status, check};
 use crate::wasm::{Engine, LogSink};
 
 /// Run a job until its input ends
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  \
     tidegate run job.toml\n  \
-    tidegate run job.toml --parallelism 4 --set sink.out.path=elsewhere/ --report report.json\n\n\
-    Ctrl-C stops the job in good order; a second one ends it at once.")]
+    tidegate run job.toml --parallelism 4 --set sink.out.path=elsewhere/ --report report.json\n  \
+    tidegate run job.toml --restore latest\n\n\
+    Ctrl-C stops the job in good order, with a last checkpoint if it takes any; a second one ends \
+    it at once.")]
 pub struct Arguments {
     #[command(flatten)]
     job: JobArguments,
-    /// The state to begin with: latest, none or the path of a checkpoint. This version takes no
-    /// checkpoints
-    #[arg(
-        long,
-        value_name = "latest|none|PATH",
-        default_value = "none",
-        hide_default_value = true
-    )]
-    restore: String,
+    /// What to go on from: the newest checkpoint or savepoint in the job's storage (its start if
+    /// there is none), nothing, or the checkpoint or savepoint at a path
+    #[arg(long, value_name = "latest|none|PATH")]
+    restore: Option<String>,
     /// Write what was counted as JSON
     #[arg(long, value_name = "FILE.json")]
     report: Option<PathBuf>,
@@ -42,30 +40,32 @@ pub struct Arguments {
 
 /// Checks the job, runs it, tells what it did.
 pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
-    if arguments.restore != "none" {
-        let message = "this version takes no checkpoints yet, so there is none to restore";
-        return Err(Error::input(message).hint("leave --restore out").into());
-    }
+    let restore = match arguments.restore.as_deref() {
+        None => Restore::Unspecified,
+        Some("none") => Restore::Nothing,
+        Some("latest") => Restore::Latest,
+        Some(path) => Restore::At(Box::new(catalog::locate(path, Path::new(""))?)),
+    };
     if let Some(path) = &arguments.report {
         check_report(path)?;
     }
     let plan = check(arguments.job.load()?, &Engine::new()?)?;
     ui.warnings(&plan);
-    let (report, outcome) = run_watched(&plan, ui)?;
+    let (report, outcome) = run_watched(&plan, restore, ui)?;
     let reported = arguments.report.as_ref().map_or(Ok(()), |path| write_report(path, &report));
     // What ended the job matters more than a report that could not be written.
     outcome?;
     reported?;
     ui.story(summary::render(&report, &plan));
     match report.status {
-        Status::Stopped => Err(Failure::Interrupted),
+        Status::Stopped | Status::Cancelled => Err(Failure::Interrupted),
         // Nobody reads the output any more: that is how pipes end.
         Status::Finished | Status::OutputClosed | Status::Failed => Ok(()),
     }
 }
 
 /// Runs the job with its progress on the terminal and an ear for Ctrl-C.
-fn run_watched(plan: &Plan, ui: &Ui) -> Result<(Report, Result<()>)> {
+fn run_watched(plan: &Plan, restore: Restore, ui: &Ui) -> Result<(Report, Result<()>)> {
     let metrics = Arc::new(Metrics::of(plan));
     // Output on the same terminal would tear the line.
     let tears = plan.sinks.iter().any(|sink| matches!(sink.connector, SinkConnector::Stdout))
@@ -75,7 +75,8 @@ fn run_watched(plan: &Plan, ui: &Ui) -> Result<(Report, Result<()>)> {
     stop_on_interrupt(&stop, progress.bar(), *ui)?;
     let (bar, log_ui) = (progress.bar(), *ui);
     let log = LogSink::new(move |level, line| bar.suspend(|| log_ui.log(level, line)));
-    Ok(job::run(plan, &RunOptions { stop, metrics, log }))
+    let requests = Arc::new(Requests::default());
+    Ok(job::run(plan, &RunOptions { stop, metrics, log, restore, requests }))
 }
 
 /// The first interrupt asks the job to stop, the second one ends the process.

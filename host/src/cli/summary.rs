@@ -37,6 +37,7 @@ fn headline(report: &Report) -> String {
     let word = match report.status {
         Status::Finished => "Finished",
         Status::Stopped | Status::Failed => "Stopped",
+        Status::Cancelled => "Cancelled",
         Status::OutputClosed => "Stopped, since nobody reads the output any more,",
     };
     let elapsed = match report.elapsed_ms {
@@ -100,7 +101,9 @@ fn table(nodes: &[NodeReport]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::plan::{SinkPlan, SourceConnector, SourcePlan, Upstream};
+    use crate::job::plan::{
+        BackendPlan, RestartPlan, SinkPlan, SourceConnector, SourcePlan, StatePlan, Upstream,
+    };
     use crate::model::Format;
 
     fn node(
@@ -156,7 +159,11 @@ mod tests {
         };
         let plan = Plan {
             name: "j".into(),
+            folder: "".into(),
             max_parallelism: 128,
+            state: StatePlan { backend: BackendPlan::HashMap },
+            checkpoint: None,
+            restart: RestartPlan::None,
             dead_letters: "dead".into(),
             sources: vec![source],
             operators: Vec::new(),

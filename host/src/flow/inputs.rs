@@ -1,7 +1,9 @@
 //! The input side of an operator's partition: takes items from its channels in turn and makes one
 //! time of their watermarks, the minimum of those that are not idle.
 
-use super::{Item, Receiver};
+use std::collections::VecDeque;
+
+use super::{Barrier, Item, Receiver};
 use crate::model::{Batch, TIME_END, TIME_NONE};
 
 /// One channel into a partition.
@@ -13,12 +15,14 @@ pub struct InputChannel {
     watermark: i64,
     idle: bool,
     ended: bool,
+    /// Barriers that have come through.
+    barriers: u64,
 }
 
 impl InputChannel {
     /// A channel whose items belong to declared input `input`.
     pub fn new(receiver: Receiver, input: u32) -> Self {
-        Self { receiver, input, watermark: TIME_NONE, idle: false, ended: false }
+        Self { receiver, input, watermark: TIME_NONE, idle: false, ended: false, barriers: 0 }
     }
 }
 
@@ -30,6 +34,13 @@ pub struct Inputs {
     /// The minimum so far. Never falls, also when an idle channel comes back with an older
     /// watermark.
     watermark: i64,
+    /// Whether a channel through which a barrier has come waits for the others: without that, what
+    /// comes after a barrier may be part of its checkpoint, and be processed twice after a restore.
+    aligned: bool,
+    /// Barriers that have come through all channels.
+    barriers: u64,
+    /// Those that have come through some, in order.
+    arriving: VecDeque<Barrier>,
 }
 
 /// What came in.
@@ -39,6 +50,8 @@ pub(super) enum Incoming {
     Batch(u32, Box<Batch>),
     /// The partition's watermark has risen.
     Watermark(i64),
+    /// A barrier has come through all channels.
+    Barrier(Barrier),
     /// All channels are idle.
     Idle,
     /// All channels have ended.
@@ -48,15 +61,20 @@ pub(super) enum Incoming {
 }
 
 impl Inputs {
-    /// Inputs from these channels.
-    pub fn new(channels: Vec<InputChannel>) -> Self {
-        Self { channels, next: 0, watermark: TIME_NONE }
+    /// Inputs from these channels, going on from a watermark. `aligned` = exactly once; otherwise at
+    /// least once.
+    pub fn new(channels: Vec<InputChannel>, watermark: i64, aligned: bool) -> Self {
+        let arriving = VecDeque::new();
+        Self { channels, next: 0, watermark, aligned, barriers: 0, arriving }
     }
 
     /// The next item of some channel, if one waits. Channels take turns.
     pub(super) fn try_next(&mut self) -> Option<Incoming> {
         for turn in 0..self.channels.len() {
             let index = (self.next + turn) % self.channels.len();
+            if self.aligned && self.channels[index].barriers > self.barriers {
+                continue;
+            }
             if let Some(item) = self.channels[index].receiver.try_receive() {
                 self.next = index + 1;
                 return Some(self.take(index, item));
@@ -90,6 +108,19 @@ impl Inputs {
                 } else {
                     self.rise()
                 }
+            }
+            Item::Barrier(barrier) => {
+                channel.barriers += 1;
+                if channel.barriers > self.barriers + self.arriving.len() as u64 {
+                    self.arriving.push_back(barrier);
+                }
+                let least = self.channels.iter().map(|channel| channel.barriers).min();
+                if least.is_none_or(|least| least == self.barriers) {
+                    return Incoming::Nothing;
+                }
+                self.barriers += 1;
+                let barrier = self.arriving.pop_front().expect("it came through every channel");
+                Incoming::Barrier(barrier)
             }
             Item::End => {
                 channel.ended = true;
@@ -140,7 +171,7 @@ mod tests {
             (0..count).map(|_| channel(&waker, &waker)).unzip();
         let channels =
             (0..).zip(receivers).map(|(input, receiver)| InputChannel::new(receiver, input));
-        (senders, Inputs::new(channels.collect()))
+        (senders, Inputs::new(channels.collect(), TIME_NONE, true))
     }
 
     fn send(sender: &Sender, item: Item) {
@@ -214,5 +245,47 @@ mod tests {
         assert_eq!(drain(&mut inputs), ["Nothing", "9", "Nothing"]);
         send(&senders[1], Item::End);
         assert_eq!(drain(&mut inputs), ["End"]);
+    }
+
+    fn barrier(id: u64) -> Item {
+        Item::Barrier(Barrier { id, target: None })
+    }
+
+    fn barriers(inputs: &mut Inputs) -> Vec<String> {
+        let show = |incoming| match incoming {
+            Incoming::Barrier(barrier) => Some(format!("barrier {}", barrier.id)),
+            Incoming::Batch(_, batch) => Some(format!("{} records", batch.len())),
+            _ => None,
+        };
+        std::iter::from_fn(|| inputs.try_next()).filter_map(show).collect()
+    }
+
+    #[test]
+    fn a_channel_with_a_barrier_waits_for_the_others() {
+        let (senders, mut inputs) = inputs(2);
+        send(&senders[0], barrier(1));
+        send(&senders[0], batch(&[5]));
+        send(&senders[0], barrier(2));
+        send(&senders[1], batch(&[5, 6]));
+        assert_eq!(barriers(&mut inputs), ["2 records"]);
+        send(&senders[1], barrier(1));
+        assert_eq!(barriers(&mut inputs), ["barrier 1", "1 records"]);
+        send(&senders[1], batch(&[7, 8, 9]));
+        send(&senders[1], barrier(2));
+        assert_eq!(barriers(&mut inputs), ["3 records", "barrier 2"]);
+    }
+
+    #[test]
+    fn at_least_once_waits_for_nobody_and_takes_barriers_in_order() {
+        let (senders, mut inputs) = inputs(2);
+        inputs.aligned = false;
+        for id in 1..=2 {
+            send(&senders[0], barrier(id));
+            send(&senders[0], batch(&[5]));
+        }
+        assert_eq!(barriers(&mut inputs), ["1 records", "1 records"]);
+        send(&senders[1], barrier(1));
+        send(&senders[1], barrier(2));
+        assert_eq!(barriers(&mut inputs), ["barrier 1", "barrier 2"]);
     }
 }

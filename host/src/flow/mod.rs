@@ -13,11 +13,14 @@ mod dead_letters;
 mod extractor;
 mod fields;
 mod inputs;
+mod lane;
 mod metrics;
 mod operator;
 mod outlet;
 mod sink;
+mod snapshotter;
 mod source;
+mod source_control;
 mod task;
 
 pub use channel::{Receiver, Sender, Waker, channel};
@@ -26,14 +29,19 @@ pub use dead_letters::{DeadLetters, Rejects};
 pub use extractor::Extractor;
 pub use fields::required_fields;
 pub use inputs::{InputChannel, Inputs};
+pub use lane::{Job, Lane, Lanes, ThreadLanes};
 pub use metrics::{Metrics, NodeKind, NodeMetrics};
 pub(crate) use operator::fault_error;
-pub use operator::{OperatorRejections, OperatorTask};
+pub use operator::{OperatorParts, OperatorRejections, OperatorTask};
 pub use outlet::{Edge, EdgeKey, Outlet, Outlets};
-pub use sink::{PendingFile, PendingFiles, SinkWriter, open_sink};
+pub use sink::{PreparedFile, SinkSettings, SinkWriter, open_sink};
+pub use snapshotter::{PartitionOf, Snapshotter};
 pub use source::{SourceSettings, SourceTask};
+pub use source_control::{SourceCommand, SourceControl};
 pub use task::{Step, StopFlag, StopReason, Task, drive};
 
+use crate::checkpoint::{Acknowledgement, Target};
+use crate::error::Result;
 use crate::model::Batch;
 
 /// The most records in a batch.
@@ -58,6 +66,34 @@ pub enum Item {
     Watermark(i64),
     /// Nothing will come for a while: do not wait for this side's watermark.
     Idle,
+    /// What came before belongs to a checkpoint, what comes after does not.
+    Barrier(Barrier),
     /// Nothing will come any more. If the input ended by itself, `Watermark(TIME_END)` came before.
     End,
+}
+
+/// Cuts the streams at one moment of the job.
+#[derive(Debug, Clone)]
+pub struct Barrier {
+    /// The checkpoint's number.
+    pub id: u64,
+    /// Where tasks write their state; none = they write none, and only output is prepared.
+    pub target: Option<Target>,
+}
+
+/// What tasks tell the coordinator.
+#[derive(Debug)]
+pub enum Event {
+    /// A barrier has passed a task.
+    Acknowledged(Acknowledgement),
+    /// The source of this index has no more records.
+    Exhausted(usize),
+    /// A task is gone, in good order or not. Told by whoever drives it.
+    Ended(Result<()>),
+}
+
+impl From<Acknowledgement> for Event {
+    fn from(acknowledgement: Acknowledgement) -> Self {
+        Self::Acknowledged(acknowledgement)
+    }
 }

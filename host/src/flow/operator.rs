@@ -7,11 +7,12 @@ use super::dead_letters::{Letter, Malformed, Rejects, encode};
 use super::fields::excerpt;
 use super::inputs::{Incoming, Inputs};
 use super::outlet::Outlets;
-use super::{NodeMetrics, Step, Task};
+use super::snapshotter::{PartitionOf, Snapshotter};
+use super::{Barrier, NodeMetrics, Step, Task};
 use crate::env::Clock;
 use crate::error::{Error, Result};
 use crate::job::plan::FaultPolicy;
-use crate::model::{Batch, Fault, FaultReason, TIME_NONE};
+use crate::model::{Batch, Fault, FaultReason};
 use crate::operator::{Cause, Firings, Operator, Outputs, Rejected, Rejections};
 
 /// Work that sends out so much that it takes several steps.
@@ -35,30 +36,49 @@ pub struct OperatorTask {
     unfinished: Option<Unfinished>,
     clock: Arc<dyn Clock>,
     metrics: Arc<NodeMetrics>,
+    snapshotter: Snapshotter,
+    /// Which partition it is; the watermark in it is that of the last barrier.
+    partition: PartitionOf,
     ended: bool,
 }
 
+/// What an operator's task is made of.
+pub struct OperatorParts {
+    /// What comes in.
+    pub inputs: Inputs,
+    /// The operator, open.
+    pub operator: Operator,
+    /// How many outputs its function declares.
+    pub outputs: usize,
+    /// Who reads them.
+    pub outlets: Outlets,
+    /// What becomes of records in which a reader finds no key.
+    pub keyless: Rejects,
+    /// Tells processing time.
+    pub clock: Arc<dyn Clock>,
+    /// Counts.
+    pub metrics: Arc<NodeMetrics>,
+    /// Takes its part in checkpoints.
+    pub snapshotter: Snapshotter,
+    /// Which partition it is.
+    pub partition: PartitionOf,
+}
+
 impl OperatorTask {
-    /// A task around an open operator with that many declared outputs.
-    pub fn new(
-        inputs: Inputs,
-        operator: Operator,
-        outputs: usize,
-        outlets: Outlets,
-        keyless: Rejects,
-        clock: Arc<dyn Clock>,
-        metrics: Arc<NodeMetrics>,
-    ) -> Self {
+    /// A task around an open operator.
+    pub fn new(parts: OperatorParts) -> Self {
         Self {
-            inputs,
-            operator: Some(operator),
-            outputs: Outputs::new(outputs),
-            outlets,
-            keyless,
-            watermark: TIME_NONE,
+            inputs: parts.inputs,
+            watermark: parts.operator.watermark(),
+            operator: Some(parts.operator),
+            outputs: Outputs::new(parts.outputs),
+            outlets: parts.outlets,
+            keyless: parts.keyless,
             unfinished: None,
-            clock,
-            metrics,
+            clock: parts.clock,
+            metrics: parts.metrics,
+            snapshotter: parts.snapshotter,
+            partition: parts.partition,
             ended: false,
         }
     }
@@ -74,6 +94,7 @@ impl OperatorTask {
                 self.work(Unfinished::Batch(input, batch, 0), now)
             }
             Incoming::Watermark(watermark) => self.work(Unfinished::Watermark(watermark), now),
+            Incoming::Barrier(barrier) => self.begin_snapshot(&barrier),
             Incoming::Idle => self.outlets.set_idle(),
             Incoming::Nothing => Ok(()),
             Incoming::End => {
@@ -107,6 +128,41 @@ impl OperatorTask {
             }
         }
         self.route()
+    }
+
+    /// Passes a barrier on and begins a snapshot of the moment.
+    fn begin_snapshot(&mut self, barrier: &Barrier) -> Result<()> {
+        // Two at a time would be two copies of what changes meanwhile.
+        while self.snapshotter.is_open() {
+            self.copy_some();
+        }
+        let outputs = self.outlets.pass_barrier(barrier, self.watermark)?;
+        let Some(target) = barrier.target.clone() else {
+            self.snapshotter.acknowledge(barrier.id, None, outputs);
+            return Ok(());
+        };
+        let frozen = self.operator().begin_snapshot(target.form)?;
+        let partition = PartitionOf { watermark: self.watermark, ..self.partition.clone() };
+        self.snapshotter.begin(barrier, target, partition, frozen, outputs);
+        Ok(())
+    }
+
+    /// Goes on with the snapshot, if there is one and its writer keeps up. Returns whether it did.
+    fn advance_snapshot(&mut self) -> bool {
+        self.snapshotter.pump();
+        if !self.snapshotter.is_open() || self.snapshotter.is_clogged() {
+            return false;
+        }
+        self.copy_some();
+        true
+    }
+
+    fn copy_some(&mut self) {
+        let Self { operator, snapshotter, .. } = self;
+        let operator = operator.as_mut().expect("an operator is closed only at the end");
+        if operator.advance_snapshot(&mut |group, entries| snapshotter.write(group, entries)) {
+            snapshotter.finish();
+        }
     }
 
     /// Fires some of the processing-time timers that are due. Returns whether there were any.
@@ -143,8 +199,9 @@ impl OperatorTask {
 
 impl Task for OperatorTask {
     fn step(&mut self) -> Result<Step> {
+        let copied = self.advance_snapshot();
         if !self.outlets.send() {
-            return Ok(Step::Idle(None));
+            return Ok(if copied { Step::Worked } else { Step::Idle(None) });
         }
         if self.ended {
             return Ok(Step::Done);
@@ -169,7 +226,9 @@ impl Task for OperatorTask {
             }
             None => {
                 self.outlets.flush(self.watermark)?;
-                if self.outlets.send() {
+                if copied {
+                    Ok(Step::Worked)
+                } else if self.outlets.send() {
                     Ok(Step::Idle(self.operator().next_processing_timer()))
                 } else {
                     Ok(Step::Idle(None))

@@ -8,14 +8,14 @@ use std::collections::VecDeque;
 
 use super::extractor::{Extractor, NoKey};
 use super::fields::{self, FieldError};
-use super::sink::SinkWriter;
-use super::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Item, Sender};
+use super::sink::{PreparedFile, SinkWriter};
+use super::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Barrier, Item, Sender};
 use crate::error::Result;
 use crate::job::plan::Field;
 use crate::model::{Batch, Format, KeyGroup, KeyHash, Packed, TIME_NONE};
 
 /// One output of a task and everybody who reads it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Outlet {
     /// Operators.
     pub edges: Vec<Edge>,
@@ -24,7 +24,6 @@ pub struct Outlet {
 }
 
 /// The outlets of a task, one for each output.
-#[derive(Debug)]
 pub struct Outlets {
     outlets: Vec<Outlet>,
     steps_since_flush: u32,
@@ -241,12 +240,27 @@ impl Outlets {
         Ok(())
     }
 
+    /// Sends a barrier after all that came before it, and cuts the output of sinks at it. Returns
+    /// that output, which is not durable yet.
+    pub(super) fn pass_barrier(
+        &mut self,
+        barrier: &Barrier,
+        watermark: i64,
+    ) -> Result<Vec<PreparedFile>> {
+        self.flush(watermark)?;
+        self.lanes().for_each(|lane| lane.waiting.push_back(Item::Barrier(barrier.clone())));
+        let mut prepared = Vec::new();
+        for sink in self.outlets.iter_mut().flat_map(|outlet| &mut outlet.sinks) {
+            prepared.extend(sink.prepare(barrier.id)?);
+        }
+        Ok(prepared)
+    }
+
     /// Flushes and tells all who read that nothing will come any more.
     pub(super) fn end(&mut self, watermark: i64) -> Result<()> {
         self.flush(watermark)?;
         self.lanes().for_each(|lane| lane.waiting.push_back(Item::End));
-        let mut sinks = self.outlets.iter_mut().flat_map(|outlet| &mut outlet.sinks);
-        sinks.try_for_each(SinkWriter::finish)
+        Ok(())
     }
 }
 

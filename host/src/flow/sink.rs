@@ -1,133 +1,82 @@
 //! Sinks: writers within the task whose records they take.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
-use super::connectors::{file_sink::FileWriter, stdout::StdoutWriter};
+use super::connectors::file_sink::{FileSettings, FileWriter};
+use super::connectors::stdout::StdoutWriter;
 use super::{NodeMetrics, StopFlag};
+use crate::checkpoint::manifest::PreparedOutput;
+use crate::checkpoint::{Storage, StorageWriter};
 use crate::error::{Error, Result};
 use crate::job::plan::{SinkConnector, SinkPlan};
 use crate::model::Batch;
 
-/// A file that is complete but not yet visible under its final name.
-#[derive(Debug)]
-pub struct PendingFile {
-    /// Where it is.
-    pub from: PathBuf,
-    /// Where it belongs.
-    pub to: PathBuf,
+/// Output that a barrier has cut off: written, not yet durable, invisible until it is committed.
+pub struct PreparedFile {
+    pub(super) writer: Box<dyn StorageWriter>,
+    pub(super) output: PreparedOutput,
+    /// The folder, for messages.
+    pub(super) place: String,
 }
 
-/// The files that wait for the job to end well. Those that still wait when the job is gone are
-/// removed.
-#[derive(Debug, Clone, Default)]
-pub struct PendingFiles {
-    waiting: Arc<Mutex<Waiting>>,
-}
-
-#[derive(Debug, Default)]
-struct Waiting {
-    files: Vec<PendingFile>,
-    /// Directories whose output of an earlier run gives way.
-    replaced: Vec<PathBuf>,
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        for file in &self.files {
-            // If it cannot be removed it stays hidden, and the next run writes over it.
-            let _ = std::fs::remove_file(&file.from);
-        }
-    }
-}
-
-impl PendingFiles {
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().expect("nobody panics with this lock")
-    }
-
-    /// Adds a file.
-    pub(super) fn add(&self, file: PendingFile) {
-        self.waiting().files.push(file);
-    }
-
-    /// Makes all files visible under their final names, and removes what they replace.
+impl PreparedFile {
+    /// Makes it durable.
     ///
     /// # Errors
-    /// If a file cannot be renamed or removed, or a directory not be synced; what comes after it
-    /// stays invisible.
-    pub fn commit(&self) -> Result<()> {
-        let mut waiting = self.waiting();
-        let committed: Vec<PathBuf> = waiting.files.iter().map(|file| file.to.clone()).collect();
-        while let Some(PendingFile { from, to }) = waiting.files.last() {
-            let renamed = std::fs::rename(from, to).and_then(|()| to.parent().map_or(Ok(()), sync));
-            renamed.map_err(|cause| {
-                let (from, to) = (from.display(), to.display());
-                Error::storage(format!("cannot rename {from} to {to}")).caused_by(cause)
-            })?;
-            waiting.files.pop();
-        }
-        for directory in waiting.replaced.drain(..) {
-            remove_other_parts(&directory, &committed).map_err(|cause| {
-                let directory = directory.display();
-                Error::storage(format!("cannot remove earlier output in {directory}"))
-                    .caused_by(cause)
-            })?;
-        }
-        Ok(())
+    /// If its folder fails: the output is lost.
+    pub(super) fn finish(self) -> Result<PreparedOutput> {
+        self.writer.finish().map_err(|cause| {
+            Error::storage(format!("cannot complete output in {}", self.place)).caused_by(cause)
+        })?;
+        Ok(self.output)
     }
 }
 
-fn sync(directory: &Path) -> std::io::Result<()> {
-    std::fs::File::open(directory)?.sync_all()
-}
-
-/// Removes the output files in a directory that are not among `kept`.
-fn remove_other_parts(directory: &Path, kept: &[PathBuf]) -> std::io::Result<()> {
-    for entry in std::fs::read_dir(directory)? {
-        let path = entry?.path();
-        let name = path.file_name().map(|name| name.as_encoded_bytes().to_vec());
-        let is_part = name.is_some_and(|name| name.starts_with(b"part-"));
-        if is_part && !kept.contains(&path) {
-            std::fs::remove_file(path)?;
-        }
-    }
-    sync(directory)
+/// What one partition of a sink is made of.
+pub struct SinkSettings {
+    /// Which partition.
+    pub partition: u32,
+    /// The folder that it writes to, if it writes files.
+    pub folder: Option<Arc<dyn Storage>>,
+    /// The barrier after which it begins; 0 = the start of the job.
+    pub after: u64,
+    /// Whether the job takes checkpoints.
+    pub checkpoints: bool,
+    /// Counts.
+    pub metrics: Arc<NodeMetrics>,
+    /// Asks the job to stop when nobody reads the output any more.
+    pub stop: Arc<StopFlag>,
 }
 
 /// The writer of one partition of a sink.
-#[derive(Debug)]
 pub struct SinkWriter {
     writer: Writer,
     metrics: Arc<NodeMetrics>,
 }
 
-#[derive(Debug)]
 enum Writer {
     File(FileWriter),
     Stdout(StdoutWriter),
     Discard,
 }
 
-/// Opens partition `partition` of a sink.
+/// Opens one partition of a sink.
 ///
 /// # Errors
 /// If its file cannot be made.
-pub fn open_sink(
-    plan: &SinkPlan,
-    partition: u32,
-    pending: &PendingFiles,
-    metrics: Arc<NodeMetrics>,
-    stop: &Arc<StopFlag>,
-) -> Result<SinkWriter> {
+pub fn open_sink(plan: &SinkPlan, settings: SinkSettings) -> Result<SinkWriter> {
+    let SinkSettings { partition, folder, after, checkpoints, metrics, stop } = settings;
     let writer = match &plan.connector {
-        SinkConnector::File { path, replace } => {
-            if *replace && partition == 0 {
-                pending.waiting().replaced.push(path.clone());
-            }
-            Writer::File(FileWriter::create(path, partition, pending.clone())?)
+        SinkConnector::File { .. } => {
+            let sink = plan.id.clone();
+            let folder = folder.expect("a file sink has a folder");
+            let numbered = checkpoints;
+            let mut writer =
+                FileWriter::new(FileSettings { sink, folder, partition, after, numbered });
+            writer.open()?;
+            Writer::File(writer)
         }
-        SinkConnector::Stdout => Writer::Stdout(StdoutWriter::new(stop.clone())),
+        SinkConnector::Stdout => Writer::Stdout(StdoutWriter::new(stop)),
         SinkConnector::Discard => Writer::Discard,
     };
     Ok(SinkWriter { writer, metrics })
@@ -152,12 +101,11 @@ impl SinkWriter {
         }
     }
 
-    /// Completes the output, which becomes visible when the job ends well.
-    pub(super) fn finish(&mut self) -> Result<()> {
+    /// Cuts the output at a barrier: what came before is prepared to be committed.
+    pub(super) fn prepare(&mut self, barrier: u64) -> Result<Option<PreparedFile>> {
         match &mut self.writer {
-            Writer::File(file) => file.finish(),
-            Writer::Stdout(stdout) => stdout.flush(),
-            Writer::Discard => Ok(()),
+            Writer::File(file) => file.prepare(barrier),
+            Writer::Stdout(_) | Writer::Discard => Ok(None),
         }
     }
 }
@@ -168,69 +116,5 @@ pub(super) fn append_lines(bytes: &mut Vec<u8>, batch: &Batch) {
     for value in batch.values.iter() {
         bytes.extend_from_slice(value);
         bytes.push(b'\n');
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A directory of its own under the system's, removed at the end.
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new(name: &str) -> Self {
-            let folder = format!("tidegate-{name}-{}", std::process::id());
-            let path = std::env::temp_dir().join(folder);
-            std::fs::create_dir_all(&path).expect("a temporary folder");
-            Self(path)
-        }
-
-        fn names(&self) -> Vec<String> {
-            let entries = std::fs::read_dir(&self.0).expect("it is there");
-            let name = |entry: std::io::Result<std::fs::DirEntry>| {
-                entry.expect("readable").file_name().to_string_lossy().into_owned()
-            };
-            let mut names: Vec<String> = entries.map(name).collect();
-            names.sort();
-            names
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
-    }
-
-    fn finished(folder: &Folder, partition: u32, pending: &PendingFiles) {
-        let mut file = FileWriter::create(&folder.0, partition, pending.clone()).expect("made");
-        file.finish().expect("finished");
-    }
-
-    #[test]
-    fn what_is_committed_replaces_all_parts_of_an_earlier_run() {
-        let folder = Folder::new("replace");
-        for name in ["part-0", "part-1", "part-2", "notes.txt"] {
-            std::fs::write(folder.0.join(name), "old").expect("written");
-        }
-        let pending = PendingFiles::default();
-        pending.waiting().replaced.push(folder.0.clone());
-        finished(&folder, 0, &pending);
-        assert_eq!(folder.names().len(), 5, "nothing is touched before the commit");
-        pending.commit().expect("committed");
-        assert_eq!(folder.names(), ["notes.txt", "part-0"]);
-        assert_eq!(std::fs::read(folder.0.join("part-0")).expect("read"), b"");
-    }
-
-    #[test]
-    fn what_is_never_committed_leaves_nothing_behind() {
-        let folder = Folder::new("uncommitted");
-        let pending = PendingFiles::default();
-        finished(&folder, 0, &pending);
-        let unfinished = FileWriter::create(&folder.0, 1, pending.clone()).expect("made");
-        assert_eq!(folder.names(), [".part-0.in-progress", ".part-1.in-progress"]);
-        drop((pending, unfinished));
-        assert!(folder.names().is_empty());
     }
 }

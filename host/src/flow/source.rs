@@ -6,7 +6,10 @@ use std::sync::Arc;
 use super::connectors::{Connector, Next};
 use super::dead_letters::{Malformed, Rejects};
 use super::outlet::Outlets;
-use super::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, NodeMetrics, Step, StopFlag, Task, fields};
+use super::snapshotter::Snapshotter;
+use super::source_control::{SourceCommand, SourceControl};
+use super::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Event, NodeMetrics, Step, Task, fields};
+use crate::checkpoint::manifest::SourceState;
 use crate::env::Clock;
 use crate::error::Result;
 use crate::job::plan::{Field, SourcePlan, TimestampPlan};
@@ -26,8 +29,14 @@ pub struct SourceSettings {
     pub clock: Arc<dyn Clock>,
     /// Counts.
     pub metrics: Arc<NodeMetrics>,
-    /// Asks it to stop.
-    pub stop: Arc<StopFlag>,
+    /// What the coordinator says.
+    pub control: Arc<SourceControl>,
+    /// Takes its part in checkpoints.
+    pub snapshotter: Snapshotter,
+    /// Its index in the plan.
+    pub index: usize,
+    /// Where it goes on, if the job does.
+    pub restored: Option<SourceState>,
 }
 
 /// A source with everything around it.
@@ -41,6 +50,10 @@ pub struct SourceTask {
     /// The watermark after the last record.
     watermark: i64,
     last_record_ms: i64,
+    /// Told to read no further for now.
+    held: bool,
+    /// There is nothing more to read.
+    exhausted: bool,
     ended: bool,
 }
 
@@ -89,8 +102,9 @@ impl Decoder {
 }
 
 impl SourceTask {
-    /// A task for a source of the plan.
+    /// A task for a source of the plan. Its connector stands where it is to go on.
     pub fn new(plan: &SourcePlan, mut settings: SourceSettings) -> Self {
+        let restored = settings.restored.take();
         let decoder = Decoder {
             format: plan.format,
             timestamp: plan.timestamp.clone(),
@@ -106,8 +120,10 @@ impl SourceTask {
             idle_after_ms: plan.idle_after.map(millis),
             batch: Batch::default(),
             split: plan.id.as_str().into(),
-            watermark: TIME_NONE,
+            watermark: restored.as_ref().and_then(|state| state.watermark).unwrap_or(TIME_NONE),
             last_record_ms,
+            held: false,
+            exhausted: false,
             ended: false,
         }
     }
@@ -191,10 +207,30 @@ impl SourceTask {
         Ok(())
     }
 
-    fn end(&mut self, watermark: i64) -> Result<Step> {
-        self.ended = true;
-        self.settings.outlets.end(watermark)?;
-        Ok(Step::Worked)
+    /// Does what the coordinator says.
+    fn obey(&mut self, command: SourceCommand) -> Result<()> {
+        match command {
+            SourceCommand::Barrier { barrier, hold } => {
+                self.held |= hold;
+                let outputs = self.settings.outlets.pass_barrier(&barrier, self.watermark)?;
+                let state = barrier.target.is_some().then(|| self.state());
+                self.settings.snapshotter.acknowledge(barrier.id, state, outputs);
+            }
+            SourceCommand::Resume => self.held = false,
+            SourceCommand::Finish => {
+                self.ended = true;
+                self.settings.outlets.end(self.watermark)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn state(&self) -> SourceState {
+        SourceState {
+            id: self.settings.metrics.id.clone(),
+            position: self.settings.connector.position(),
+            watermark: Some(self.watermark).filter(|time| *time > TIME_NONE),
+        }
     }
 
     /// Waits, and says that it does if it has been long.
@@ -223,15 +259,19 @@ enum Read {
 
 impl Task for SourceTask {
     fn step(&mut self) -> Result<Step> {
+        self.settings.snapshotter.pump();
         if !self.settings.outlets.send() {
             return Ok(Step::Idle(None));
         }
         if self.ended {
             return Ok(Step::Done);
         }
-        if self.settings.stop.reason().is_some() {
-            // Not the end of time: timers stay pending.
-            return self.end(self.watermark);
+        if let Some(command) = self.settings.control.take() {
+            self.obey(command)?;
+            return Ok(Step::Worked);
+        }
+        if self.held || self.exhausted {
+            return Ok(Step::Idle(None));
         }
         let now = self.settings.clock.now_ms();
         let split = self.split.clone();
@@ -247,7 +287,11 @@ impl Task for SourceTask {
                 // First what the last record came to, so that timers see the same whatever came
                 // last.
                 self.settings.outlets.flush(self.watermark)?;
-                self.end(TIME_END)
+                self.watermark = TIME_END;
+                self.settings.outlets.flush(TIME_END)?;
+                self.exhausted = true;
+                self.settings.snapshotter.tell(Event::Exhausted(self.settings.index));
+                Ok(Step::Worked)
             }
         }
     }

@@ -32,8 +32,10 @@ pub trait Task: Send {
 /// Why a job stops before its input has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopReason {
-    /// Somebody asked for it.
+    /// Somebody asked for it: in good order, with a last checkpoint.
     Asked,
+    /// Somebody asked for it: at once.
+    Cancelled,
     /// Nobody reads the standard output any more.
     OutputClosed,
     /// A task failed.
@@ -62,13 +64,19 @@ impl StopFlag {
         match self.reason.load(Ordering::Relaxed) {
             0 => None,
             1 => Some(StopReason::Asked),
-            2 => Some(StopReason::OutputClosed),
+            2 => Some(StopReason::Cancelled),
+            3 => Some(StopReason::OutputClosed),
             _ => Some(StopReason::Failed),
         }
     }
+
+    /// Whether tasks end where they stand.
+    pub fn ends_at_once(&self) -> bool {
+        self.reason().is_some_and(|reason| reason != StopReason::Asked)
+    }
 }
 
-/// Steps a task until it is done, it fails, or another task has failed.
+/// Steps a task until it is done, it fails, or the job ends at once.
 ///
 /// # Errors
 /// Those of the task.
@@ -80,7 +88,7 @@ pub fn drive(
 ) -> Result<()> {
     waker.attach_current_thread();
     loop {
-        if stop.reason() == Some(StopReason::Failed) {
+        if stop.ends_at_once() {
             return Ok(());
         }
         match task.step()? {

@@ -1,37 +1,72 @@
 //! Makes the tasks of a plan and the channels between them.
 
 use std::collections::HashMap;
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 
 use super::plan::{
     InputPlan, MalformedPolicy, OperatorPlan, Partitioning, Plan, SourcePlan, Upstream,
 };
-use super::run::{NamedTask, RunOptions};
-use crate::env::Clock;
+use super::backends::Backends;
+use super::environment::Environment;
+use super::restore::{Restored, groups_of};
+use super::run::RunOptions;
+use crate::checkpoint::Commits;
+use crate::checkpoint::manifest::TableFile;
 use crate::error::{Error, Result};
 use crate::flow::{
-    DeadLetters, Edge, EdgeKey, Extractor, InputChannel, Inputs, NodeMetrics, OperatorRejections,
-    OperatorTask, Outlet, Outlets, PendingFiles, Rejects, SourceSettings, SourceTask, Waker,
-    channel, fault_error, open_sink, open_source, required_fields,
+    DeadLetters, Edge, EdgeKey, Event, Extractor, InputChannel, Inputs, NodeMetrics, OperatorParts,
+    OperatorRejections, OperatorTask, Outlet, Outlets, PartitionOf, Rejects, SinkSettings,
+    Snapshotter, SourceControl, SourceSettings, SourceTask, StopFlag, Task, Waker, channel,
+    fault_error, open_sink, open_source, required_fields,
 };
-use crate::model::{Fault, FaultReason};
+use crate::model::{Fault, FaultReason, TIME_NONE};
 use crate::operator::{Operator, OperatorSettings};
 use crate::wasm::{LogSink, OpenContext};
 
 /// Log lines of one partition's function that pass in a second.
 const LOG_LINES_A_SECOND: u32 = 50;
 
+/// A partition of a node, ready to run.
+pub struct NamedTask {
+    /// The node, and for an operator the partition.
+    pub name: String,
+    /// Wakes whoever drives it.
+    pub waker: Waker,
+    /// What to drive.
+    pub task: Box<dyn Task>,
+}
+
 /// All that runs.
 pub(super) struct Built {
+    /// Sources first, each at the index by which it acknowledges.
     pub(super) tasks: Vec<NamedTask>,
-    pub(super) pending: PendingFiles,
+    /// By source.
+    pub(super) controls: Vec<Arc<SourceControl>>,
+}
+
+/// What one attempt to run a plan is built from.
+pub(super) struct Parts<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) options: &'a RunOptions,
+    pub(super) environment: &'a Environment,
+    /// Ends the tasks of this attempt.
+    pub(super) stop: &'a Arc<StopFlag>,
+    /// The folders of file sinks.
+    pub(super) commits: &'a Commits,
+    /// Where tasks tell what they did.
+    pub(super) events: &'a Sender<Event>,
+    /// What is restored.
+    pub(super) restored: Option<&'a Restored<'a>>,
+    /// Makes the state of partitions.
+    pub(super) backends: &'a mut Backends,
+    /// Distinguishes this attempt's files from those of others.
+    pub(super) run: String,
 }
 
 struct Builder<'a> {
     plan: &'a Plan,
-    options: &'a RunOptions,
-    clock: &'a Arc<dyn Clock>,
-    pending: PendingFiles,
+    parts: Parts<'a>,
     source_wakers: Vec<Waker>,
     /// By operator and partition.
     operator_wakers: Vec<Vec<Waker>>,
@@ -48,19 +83,18 @@ enum Node {
     Operator(usize),
 }
 
-/// Makes everything that runs: opens functions, inputs and outputs.
+/// Makes everything that runs: opens functions, inputs and outputs, restores state.
 ///
 /// # Errors
-/// If something cannot be opened. Nothing runs then.
-pub(super) fn build(plan: &Plan, options: &RunOptions, clock: &Arc<dyn Clock>) -> Result<Built> {
+/// If something cannot be opened or restored. Nothing runs then.
+pub(super) fn build(parts: Parts<'_>) -> Result<Built> {
+    let plan = parts.plan;
     let partitions = |operator: &OperatorPlan| 0..operator.parallelism;
     let wakers = |operator| partitions(operator).map(|_| Waker::default()).collect();
     let inputs = |operator| partitions(operator).map(|_| Vec::new()).collect();
     let mut builder = Builder {
         plan,
-        options,
-        clock,
-        pending: PendingFiles::default(),
+        parts,
         source_wakers: plan.sources.iter().map(|_| Waker::default()).collect(),
         operator_wakers: plan.operators.iter().map(wakers).collect(),
         inputs: plan.operators.iter().map(inputs).collect(),
@@ -68,28 +102,30 @@ pub(super) fn build(plan: &Plan, options: &RunOptions, clock: &Arc<dyn Clock>) -
     };
     builder.connect_operators()?;
     builder.open_sinks()?;
-    let mut tasks = Vec::new();
+    let (mut tasks, mut controls) = (Vec::new(), Vec::new());
+    for source in 0..plan.sources.len() {
+        let control = Arc::new(SourceControl::new(builder.source_wakers[source].clone()));
+        tasks.push(builder.make_source(source, control.clone())?);
+        controls.push(control);
+    }
     for operator in 0..plan.operators.len() {
         builder.make_operator(operator, &mut tasks)?;
     }
-    for source in 0..plan.sources.len() {
-        tasks.push(builder.make_source(source)?);
-    }
-    Ok(Built { tasks, pending: builder.pending })
+    Ok(Built { tasks, controls })
 }
 
 impl Builder<'_> {
     fn source_metrics(&self, source: usize) -> Arc<NodeMetrics> {
-        self.options.metrics.nodes[source].clone()
+        self.parts.options.metrics.nodes[source].clone()
     }
 
     fn operator_metrics(&self, operator: usize) -> Arc<NodeMetrics> {
-        self.options.metrics.nodes[self.plan.sources.len() + operator].clone()
+        self.parts.options.metrics.nodes[self.plan.sources.len() + operator].clone()
     }
 
     fn sink_metrics(&self, sink: usize) -> Arc<NodeMetrics> {
         let before = self.plan.sources.len() + self.plan.operators.len();
-        self.options.metrics.nodes[before + sink].clone()
+        self.parts.options.metrics.nodes[before + sink].clone()
     }
 
     /// The wakers of the partitions that send what is read from `upstream`.
@@ -159,8 +195,15 @@ impl Builder<'_> {
         for (index, sink) in self.plan.sinks.iter().enumerate() {
             for partition in 0..self.senders(sink.from).len() {
                 let number = u32::try_from(partition).expect("parallelism is checked");
-                let metrics = self.sink_metrics(index);
-                let writer = open_sink(sink, number, &self.pending, metrics, &self.options.stop)?;
+                let settings = SinkSettings {
+                    partition: number,
+                    folder: self.parts.commits.folders.get(&sink.id).cloned(),
+                    after: self.parts.restored.map_or(0, |from| from.located.manifest.id),
+                    checkpoints: self.plan.checkpoint.is_some(),
+                    metrics: self.sink_metrics(index),
+                    stop: self.parts.stop.clone(),
+                };
+                let writer = open_sink(sink, settings)?;
                 self.outlet(sink.from, partition).sinks.push(writer);
             }
         }
@@ -181,62 +224,110 @@ impl Builder<'_> {
         metrics: Arc<NodeMetrics>,
     ) -> Rejects {
         let letters = DeadLetters::new(&self.plan.dead_letters, node, partition);
-        Rejects::new(policy, letters, metrics, self.options.log.clone())
+        Rejects::new(policy, letters, metrics, self.parts.options.log.clone())
     }
 
-    fn make_source(&mut self, source: usize) -> Result<NamedTask> {
+    /// Takes part in checkpoints for the task of this index.
+    fn snapshotter(
+        &self,
+        task: usize,
+        name: &str,
+        waker: &Waker,
+        shared: Vec<TableFile>,
+    ) -> Snapshotter {
+        let Parts { environment, events, run, .. } = &self.parts;
+        let lane = environment.lanes.lane(name, waker);
+        Snapshotter::new(task, lane, (*events).clone(), run.clone(), shared)
+    }
+
+    fn make_source(&mut self, source: usize, control: Arc<SourceControl>) -> Result<NamedTask> {
         let plan: &SourcePlan = &self.plan.sources[source];
         let waker = self.source_wakers[source].clone();
         let metrics = self.source_metrics(source);
+        let clock = &self.parts.environment.clock.clone();
+        let restored = self.parts.restored.and_then(|from| from.source(&plan.id)).cloned();
+        let position = restored.as_ref().map(|state| &state.position);
         let settings = SourceSettings {
-            connector: open_source(plan, &waker, self.clock)?,
+            connector: open_source(plan, &waker, clock, position)?,
             outlets: self.take_outlets(Node::Source(source), 1, 0),
             rejects: self.rejects(plan.malformed, &plan.id, 0, metrics.clone()),
             required: required_fields(self.plan, source),
-            clock: self.clock.clone(),
+            clock: clock.clone(),
             metrics,
-            stop: self.options.stop.clone(),
+            control,
+            snapshotter: self.snapshotter(source, &plan.id, &waker, Vec::new()),
+            index: source,
+            restored,
         };
         let task = Box::new(SourceTask::new(plan, settings));
         Ok(NamedTask { name: plan.id.clone(), waker, task })
     }
 
     fn make_operator(&mut self, operator: usize, tasks: &mut Vec<NamedTask>) -> Result<()> {
+        let inputs = std::mem::take(&mut self.inputs[operator]);
+        for (partition, channels) in (0_u32..).zip(inputs) {
+            let task = self.make_partition(operator, partition, channels, tasks.len())?;
+            tasks.push(task);
+        }
+        Ok(())
+    }
+
+    fn make_partition(
+        &mut self,
+        operator: usize,
+        partition: u32,
+        channels: Vec<InputChannel>,
+        task: usize,
+    ) -> Result<NamedTask> {
         let plan: &OperatorPlan = &self.plan.operators[operator];
         let metrics = self.operator_metrics(operator);
         let outputs = plan.component.declaration().outputs.len();
-        let inputs = std::mem::take(&mut self.inputs[operator]);
-        for (partition, channels) in (0_u32..).zip(inputs) {
-            let rejects = || self.rejects(plan.malformed, &plan.id, partition, metrics.clone());
-            let rejections = OperatorRejections {
-                malformed: rejects(),
-                on_fault: plan.on_fault,
-                metrics: metrics.clone(),
-            };
-            let keyless = rejects();
-            let settings = OperatorSettings {
-                component: plan.component.clone(),
-                context: open_context(plan, partition),
-                limits: plan.limits.clone(),
-                log: self.guest_log(&plan.id, partition),
-                rejections: Box::new(rejections),
-            };
-            let opened = Operator::open(settings).map_err(|fault| open_error(&plan.id, &fault))?;
-            let outlets = self.take_outlets(Node::Operator(operator), outputs, partition as usize);
-            let task = OperatorTask::new(
-                Inputs::new(channels),
-                opened,
-                outputs,
-                outlets,
-                keyless,
-                self.clock.clone(),
-                metrics.clone(),
-            );
-            let waker = self.operator_wakers[operator][partition as usize].clone();
-            let name = format!("{}/{partition}", plan.id);
-            tasks.push(NamedTask { name, waker, task: Box::new(task) });
-        }
-        Ok(())
+        let groups = groups_of(partition, plan.parallelism, self.plan.max_parallelism);
+        let start = match self.parts.restored {
+            Some(restored) => restored.partition(plan, &groups)?,
+            None => None,
+        };
+        let watermark = start.as_ref().map_or(TIME_NONE, |start| start.watermark);
+        let rejects = || self.rejects(plan.malformed, &plan.id, partition, metrics.clone());
+        let rejections = OperatorRejections {
+            malformed: rejects(),
+            on_fault: plan.on_fault,
+            metrics: metrics.clone(),
+        };
+        let keyless = rejects();
+        let settings = OperatorSettings {
+            component: plan.component.clone(),
+            context: open_context(plan, partition),
+            limits: plan.limits.clone(),
+            log: self.guest_log(&plan.id, partition),
+            rejections: Box::new(rejections),
+        };
+        let located = self.parts.restored.map(|from| from.located);
+        let (keyed, shared) =
+            self.parts.backends.make(plan, partition, &groups, located.zip(start.as_ref()))?;
+        let opened = Operator::open(settings, keyed, watermark)
+            .map_err(|fault| open_error(&plan.id, &fault))?;
+        let name = format!("{}/{partition}", plan.id);
+        let waker = self.operator_wakers[operator][partition as usize].clone();
+        let aligned = self.plan.is_exactly_once();
+        let parts = OperatorParts {
+            inputs: Inputs::new(channels, watermark, aligned),
+            operator: opened,
+            outputs,
+            outlets: self.take_outlets(Node::Operator(operator), outputs, partition as usize),
+            keyless,
+            clock: self.parts.environment.clock.clone(),
+            metrics: metrics.clone(),
+            snapshotter: self.snapshotter(task, &name, &waker, shared),
+            partition: PartitionOf {
+                operator,
+                partition: partition as usize,
+                name: format!("{}-{partition}", plan.id),
+                groups,
+                watermark,
+            },
+        };
+        Ok(NamedTask { name, waker, task: Box::new(OperatorTask::new(parts)) })
     }
 
     /// What extracts the keys of an operator's input, on the sending side.
@@ -256,7 +347,7 @@ impl Builder<'_> {
     /// rate.
     fn guest_log(&self, operator: &str, partition: u32) -> LogSink {
         let prefix = format!("{operator}/{partition}");
-        let (log, clock) = (self.options.log.clone(), self.clock.clone());
+        let (log, clock) = (self.parts.options.log.clone(), self.parts.environment.clock.clone());
         let window = Mutex::new((0_i64, 0_u32));
         LogSink::new(move |level, line| {
             let second = clock.now_ms().div_euclid(1000);

@@ -1,14 +1,23 @@
 //! A job: as written (`spec`), as checked (`plan`, made by `check`), as it runs (`run`).
 
+pub mod attempt;
+mod backends;
 mod build;
 mod check;
+mod environment;
 pub mod plan;
 mod report;
+mod requests;
+mod restart;
+mod restore;
 mod run;
 pub mod spec;
 
+pub use build::NamedTask;
 pub use check::check;
+pub use environment::{Environment, Storages};
 pub use plan::Plan;
 pub use report::{NodeReport, Report, Status};
-pub use run::{RunOptions, run};
+pub use requests::{Reply, Request, Requests, RunStatus};
+pub use run::{Restore, RunOptions, run};
 pub use spec::{JobFile, Problems, Setting, show_bytes, show_duration};

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::requests::RunStatus;
 use crate::flow::{Metrics, NodeKind, StopReason};
 
 /// How a run ended.
@@ -13,8 +14,10 @@ use crate::flow::{Metrics, NodeKind, StopReason};
 pub enum Status {
     /// The input ended and everything was processed.
     Finished,
-    /// Somebody asked the job to stop.
+    /// Somebody asked the job to stop, and it did so in good order.
     Stopped,
+    /// Somebody asked the job to end at once.
+    Cancelled,
     /// Nobody read the standard output any more.
     OutputClosed,
     /// A task failed.
@@ -32,8 +35,27 @@ pub struct Report {
     pub elapsed_ms: u64,
     /// The most memory that the process used, in bytes; none where the system does not tell.
     pub peak_memory_bytes: Option<u64>,
+    /// Restarts after a failure.
+    pub restarts: u64,
+    /// What became of checkpoints.
+    pub checkpoints: CheckpointReport,
     /// Sources, operators, sinks, in the order of the plan.
     pub nodes: Vec<NodeReport>,
+}
+
+/// What became of a run's checkpoints and savepoints.
+#[derive(Debug, Clone, Serialize)]
+pub struct CheckpointReport {
+    /// Those that were completed.
+    pub completed: u64,
+    /// Those that failed.
+    pub failed: u64,
+    /// The number of the one that the last attempt began with.
+    pub restored_from: Option<u64>,
+    /// From barrier to manifest, of the last complete one, in milliseconds.
+    pub last_duration_ms: Option<i64>,
+    /// Bytes of all files that the last complete one needs.
+    pub last_bytes: Option<u64>,
 }
 
 /// What a node did, summed over its partitions.
@@ -59,7 +81,9 @@ impl Report {
         reason: Option<StopReason>,
         elapsed: Duration,
         metrics: &Metrics,
+        run: &RunStatus,
     ) -> Self {
+        let last = run.progress.last.as_ref();
         let node = |node: &std::sync::Arc<crate::flow::NodeMetrics>| NodeReport {
             id: node.id.clone(),
             kind: node.kind,
@@ -74,10 +98,19 @@ impl Report {
                 None => Status::Finished,
                 Some(StopReason::OutputClosed) => Status::OutputClosed,
                 Some(StopReason::Asked) => Status::Stopped,
+                Some(StopReason::Cancelled) => Status::Cancelled,
                 Some(StopReason::Failed) => Status::Failed,
             },
             elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
             peak_memory_bytes: peak_memory_bytes(),
+            restarts: run.restarts,
+            checkpoints: CheckpointReport {
+                completed: run.completed(),
+                failed: run.failed(),
+                restored_from: run.restored_from,
+                last_duration_ms: last.map(|last| last.duration_ms),
+                last_bytes: last.map(|last| last.bytes),
+            },
             nodes: metrics.nodes.iter().map(node).collect(),
         }
     }

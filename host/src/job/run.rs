@@ -1,22 +1,40 @@
-//! Builds the tasks of a plan, drives each with a thread, and waits for the end.
+//! Runs a job to its end: attempts, each with a thread a task, and a restart after a failure as the
+//! job's strategy says.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc::RecvTimeoutError;
 use std::thread;
 use std::time::Duration;
 
-use super::build::{Built, build};
-use super::plan::Plan;
+use super::attempt::{Attempt, Conductor, Ground, Outcome, candidates, start_from_newest};
+use super::build::NamedTask;
+use super::environment::Environment;
+use super::plan::{Plan, RetainPlan, SinkConnector};
 use super::report::Report;
-use crate::env::{Clock, Stopwatch, SystemClock};
+use super::requests::Requests;
+use super::restart::{Decision, Restarts};
+use crate::checkpoint::catalog::Located;
+use crate::env::Stopwatch;
 use crate::error::{Error, ErrorKind, Result};
-use crate::flow::{Metrics, StopFlag, StopReason, Task, Waker, drive};
-use crate::wasm::LogSink;
+use crate::flow::{Event, Metrics, StopFlag, StopReason, Waker, drive};
+use crate::wasm::{LogLevel, LogSink};
 
 /// How often the job looks whether it shall stop.
 const STOP_POLL: Duration = Duration::from_millis(50);
+
+/// What a run begins with.
+pub enum Restore {
+    /// The start of the input; refused if there are checkpoints to go on from.
+    Unspecified,
+    /// The start of the input, whatever there is.
+    Nothing,
+    /// The newest checkpoint or savepoint in the job's storage; the start if there is none.
+    Latest,
+    /// This one.
+    At(Box<Located>),
+}
 
 /// What a run needs besides its plan.
 pub struct RunOptions {
@@ -26,82 +44,299 @@ pub struct RunOptions {
     pub log: LogSink,
     /// The counters of this plan, at zero; see [`Metrics::of`].
     pub metrics: Arc<Metrics>,
+    /// What to begin with.
+    pub restore: Restore,
+    /// What is asked of the job while it runs, and what is told of it.
+    pub requests: Arc<Requests>,
 }
 
-/// A partition of a node, ready to run.
-pub(super) struct NamedTask {
-    pub(super) name: String,
-    pub(super) waker: Waker,
-    pub(super) task: Box<dyn Task>,
-}
-
-/// Runs a job to its end. What its sinks hold back becomes visible only if it ends well, be it that
-/// its input ended or that it was asked to stop.
+/// Runs a job to its end. What its sinks hold back becomes visible with each checkpoint; without
+/// checkpoints only if the job ends well, be it that its input ended or that it was asked to stop.
 ///
-/// Reports what was done in any case, beside the first failure of any task, if there was one:
-/// nothing that sinks hold back becomes visible then.
+/// Reports what was done in any case, beside the failure that ended it, if there was one.
 pub fn run(plan: &Plan, options: &RunOptions) -> (Report, Result<()>) {
     let stopwatch = Stopwatch::start();
-    let outcome = run_to_end(plan, options);
+    let outcome = Run::new(plan, options).to_end();
+    options.requests.refuse_all("the job has ended");
     if outcome.is_err() {
         options.stop.stop(StopReason::Failed);
     }
     let reason = options.stop.reason();
-    (Report::new(&plan.name, reason, stopwatch.elapsed(), &options.metrics), outcome)
+    let status = options.requests.status();
+    (Report::new(&plan.name, reason, stopwatch.elapsed(), &options.metrics, &status), outcome)
 }
 
-fn run_to_end(plan: &Plan, options: &RunOptions) -> Result<()> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let Built { tasks, pending } = build(plan, options, &clock)?;
-    run_tasks(tasks, &options.stop, &clock)?;
-    if options.stop.reason() == Some(StopReason::OutputClosed) {
-        // Nobody asked for less output in files because `head` had seen enough.
-        return Ok(());
-    }
-    pending.commit()
+/// How an attempt came to its end.
+enum End {
+    /// Everything is committed.
+    InGoodOrder,
+    /// Somebody wanted it to end where it stood.
+    AtOnce(StopReason),
+    Failed(Error),
 }
 
-fn run_tasks(tasks: Vec<NamedTask>, stop: &Arc<StopFlag>, clock: &Arc<dyn Clock>) -> Result<()> {
-    let wakers: Vec<Waker> = tasks.iter().map(|task| task.waker.clone()).collect();
-    let mut running = tasks.len();
-    let (ended, ends) = mpsc::channel();
-    for NamedTask { name, waker, mut task } in tasks {
-        let (clock, ended) = (clock.clone(), ended.clone());
-        let failed = stop.clone();
-        let body = move || {
-            let driven = || drive(task.as_mut(), &waker, clock.as_ref(), &failed);
-            let end =
-                catch_unwind(AssertUnwindSafe(driven)).unwrap_or_else(|panic| Err(bug(&*panic)));
-            // Its files are removed or closed before the job is told.
-            drop(task);
-            // The receiver waits for all tasks.
-            let _ = ended.send(end);
-        };
-        let spawned = thread::Builder::new().name(name).spawn(body);
-        if let Err(cause) = spawned {
-            stop.stop(StopReason::Failed);
-            return Err(Error::input("cannot start a thread").caused_by(cause));
-        }
+struct Run<'a> {
+    plan: &'a Plan,
+    options: &'a RunOptions,
+    restarts: Restarts,
+}
+
+impl<'a> Run<'a> {
+    fn new(plan: &'a Plan, options: &'a RunOptions) -> Self {
+        Self { plan, options, restarts: Restarts::new(&plan.restart, u64::from(std::process::id())) }
     }
-    drop(ended);
-    let mut failure = None;
-    while running > 0 {
-        match ends.recv_timeout(STOP_POLL) {
-            Ok(end) => {
-                running -= 1;
-                if let Err(error) = end {
-                    stop.stop(StopReason::Failed);
-                    failure.get_or_insert(error);
+
+    fn warn(&self, message: &str) {
+        self.options.log.write(LogLevel::Warn, message);
+    }
+
+    fn to_end(&mut self) -> Result<()> {
+        let ground = &mut Ground::open(self.plan, Environment::of_this_machine())?;
+        let mut first = true;
+        loop {
+            let stop = Arc::new(StopFlag::default());
+            let end = match self.start(ground, &stop, first) {
+                Ok(attempt) => self.drive(attempt, ground, &stop),
+                Err(error) if first => return Err(error),
+                Err(error) => End::Failed(error),
+            };
+            first = false;
+            match end {
+                End::InGoodOrder => return self.end_well(ground),
+                End::AtOnce(reason) => return self.end_at_once(ground, reason),
+                End::Failed(error) => {
+                    if !self.wait_to_restart(error, ground)? {
+                        return Ok(());
+                    }
                 }
             }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => break,
-        }
-        if stop.reason().is_some() {
-            wakers.iter().for_each(Waker::wake);
         }
     }
-    failure.map_or(Ok(()), Err)
+
+    /// Starts an attempt: the first as the options say, later ones from the newest checkpoint.
+    fn start(&self, ground: &mut Ground, stop: &Arc<StopFlag>, first: bool) -> Result<Attempt> {
+        let (plan, options) = (self.plan, self.options);
+        let mut found = candidates(plan, ground)?;
+        match (&options.restore, first) {
+            (Restore::Unspecified, true) if !found.is_empty() => {
+                return Err(unspecified(plan, &found[0].name));
+            }
+            (Restore::Latest, _) => {}
+            // An earlier run's checkpoints are not what this one goes on from.
+            _ => found.retain(|one| one.id >= ground.first_id),
+        }
+        let warn = &mut |message: String| self.warn(&message);
+        if let Some((attempt, id)) = start_from_newest(plan, options, ground, &found, stop, warn)? {
+            options.requests.started(Some(id));
+            return Ok(attempt);
+        }
+        let from = match &options.restore {
+            Restore::At(located) => Some(&**located),
+            _ => None,
+        };
+        if from.is_none() {
+            refuse_earlier_output(plan, ground)?;
+        }
+        let attempt = Attempt::start(plan, options, ground, from, stop)?;
+        options.requests.started(from.map(|located| located.manifest.id));
+        Ok(attempt)
+    }
+
+    /// Drives each task with a thread until all have ended.
+    fn drive(&mut self, attempt: Attempt, ground: &mut Ground, stop: &Arc<StopFlag>) -> End {
+        let Attempt { tasks, mut conductor } = attempt;
+        let wakers: Vec<Waker> = tasks.iter().map(|task| task.waker.clone()).collect();
+        let mut running = tasks.len();
+        let mut failure = self.spawn(tasks, &conductor, ground, stop, &mut running).err();
+        let mut asked = false;
+        while running > 0 {
+            if failure.is_some() {
+                stop.stop(StopReason::Failed);
+            }
+            if self.options.stop.reason() == Some(StopReason::Cancelled) {
+                stop.stop(StopReason::Cancelled);
+            }
+            if stop.ends_at_once() {
+                wakers.iter().for_each(Waker::wake);
+            } else if let Err(error) = self.conduct(&mut conductor, ground, &mut asked) {
+                failure.get_or_insert(error);
+                continue;
+            }
+            match conductor.events().recv_timeout(self.pause(&conductor, ground)) {
+                Ok(Event::Ended(end)) => {
+                    running -= 1;
+                    if let Err(error) = end {
+                        failure.get_or_insert(error);
+                    }
+                }
+                Ok(event) if !stop.ends_at_once() => {
+                    let now = ground.environment.clock.now_ms();
+                    if let Err(error) = conductor.take(event, now) {
+                        failure.get_or_insert(error);
+                    }
+                }
+                Ok(_) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+            }
+        }
+        ground.next_id = conductor.next_id();
+        self.options.requests.note(&conductor.progress());
+        match (failure, stop.reason()) {
+            (Some(error), _) => End::Failed(error),
+            (None, Some(reason)) => End::AtOnce(reason),
+            (None, None) => End::InGoodOrder,
+        }
+    }
+
+    /// How long nothing needs to be done unless something happens.
+    fn pause(&self, conductor: &Conductor, ground: &Ground) -> Duration {
+        let now = ground.environment.clock.now_ms();
+        let next = conductor.next_tick().map_or(i64::MAX, |time| time.saturating_sub(now).max(0));
+        STOP_POLL.min(Duration::from_millis(next.unsigned_abs()))
+    }
+
+    fn spawn(
+        &self,
+        tasks: Vec<NamedTask>,
+        conductor: &Conductor,
+        ground: &Ground,
+        stop: &Arc<StopFlag>,
+        running: &mut usize,
+    ) -> Result<()> {
+        *running = 0;
+        for NamedTask { name, waker, mut task } in tasks {
+            let (clock, ended) = (ground.environment.clock.clone(), conductor.sender());
+            let stop = stop.clone();
+            let body = move || {
+                let driven = || drive(task.as_mut(), &waker, clock.as_ref(), &stop);
+                let end = catch_unwind(AssertUnwindSafe(driven))
+                    .unwrap_or_else(|panic| Err(bug(&*panic)));
+                // Nothing of it writes any more when its end is told.
+                drop(task);
+                // The receiver waits for all tasks.
+                let _ = ended.send(Event::Ended(end));
+            };
+            let spawned = thread::Builder::new().name(name).spawn(body);
+            spawned.map_err(|cause| Error::input("cannot start a thread").caused_by(cause))?;
+            *running += 1;
+        }
+        Ok(())
+    }
+
+    /// Takes checkpoints, and does what is asked from outside.
+    fn conduct(
+        &mut self,
+        conductor: &mut Conductor,
+        ground: &Ground,
+        asked: &mut bool,
+    ) -> Result<()> {
+        let now = ground.environment.clock.now_ms();
+        let requests = &self.options.requests;
+        if self.options.stop.reason() == Some(StopReason::Asked) && !*asked {
+            *asked = true;
+            conductor.stop(requests.interrupt(), None, now);
+        }
+        requests.hand_over(conductor, ground, self.plan, &self.options.stop, now);
+        for outcome in conductor.conduct(now)? {
+            match outcome {
+                Outcome::Warn(message) => self.warn(&message),
+                Outcome::Answer(request, answer) => {
+                    if let Some(message) = requests.answer(request, answer, &self.options.stop) {
+                        self.warn(&message);
+                    }
+                }
+            }
+        }
+        requests.note(&conductor.progress());
+        Ok(())
+    }
+
+    /// Waits as the restart strategy says. Returns whether to start again: no if somebody asked the
+    /// job to stop meanwhile.
+    ///
+    /// # Errors
+    /// With the failure if there is no other attempt.
+    fn wait_to_restart(&mut self, error: Error, ground: &Ground) -> Result<bool> {
+        // What the user must mend first would only happen again.
+        if matches!(error.kind, ErrorKind::Input | ErrorKind::Interrupted) {
+            return Err(error);
+        }
+        let clock = &ground.environment.clock;
+        let after = match self.restarts.on_failure(clock.now_ms()) {
+            Decision::Restart { after } => after,
+            Decision::GiveUp { reason } if reason.is_empty() => return Err(error),
+            Decision::GiveUp { reason } => {
+                let hint = error.hint.clone().map_or(reason.clone(), |hint| format!("{hint}; {reason}"));
+                return Err(error.hint(hint));
+            }
+        };
+        self.warn(&format!("{}; the job restarts in {after:?}", error.full_text()));
+        self.options.requests.restarting();
+        let until = clock.now_ms().saturating_add(after.as_millis() as i64);
+        while clock.now_ms() < until {
+            if self.options.stop.reason().is_some() {
+                return Ok(false);
+            }
+            self.options.requests.refuse_all("the job is about to restart");
+            let left = Duration::from_millis((until - clock.now_ms()).max(0) as u64);
+            thread::park_timeout(left.min(STOP_POLL));
+        }
+        Ok(true)
+    }
+
+    /// The job has done all it had to do: its own checkpoints have no use any more. One that was
+    /// asked to stop keeps them.
+    fn end_well(&self, ground: &Ground) -> Result<()> {
+        if self.options.stop.reason().is_some() {
+            return Ok(());
+        }
+        ground.catalog.as_ref().map_or(Ok(()), |catalog| catalog.delete_checkpoints())
+    }
+
+    fn end_at_once(&self, ground: &Ground, reason: StopReason) -> Result<()> {
+        self.options.stop.stop(reason);
+        ground.commits.remove_leftovers()?;
+        let retain = self.plan.checkpoint.as_ref().map(|checkpoint| checkpoint.retain);
+        match (reason, retain, &ground.catalog) {
+            (StopReason::Cancelled, Some(RetainPlan::Never), Some(catalog)) => {
+                catalog.delete_checkpoints()
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// There are checkpoints, and nobody said whether they are wanted.
+fn unspecified(plan: &Plan, newest: &str) -> Error {
+    let message = format!(
+        "job {:?} has checkpoints of an earlier run, the newest {newest}, and it is not said \
+         whether to go on from there",
+        plan.name
+    );
+    Error::input(message).hint(
+        "`--restore latest` goes on, `--restore none` begins anew and lets the new run's \
+         checkpoints replace them",
+    )
+}
+
+/// A job that begins anew does not add to the output of an earlier run.
+fn refuse_earlier_output(plan: &Plan, ground: &Ground) -> Result<()> {
+    for sink in &plan.sinks {
+        let SinkConnector::File { replace: false, .. } = sink.connector else { continue };
+        let Some(folder) = ground.commits.folders.get(&sink.id) else { continue };
+        let place = folder.root();
+        let files = folder.list("part-").map_err(|cause| {
+            Error::storage(format!("cannot list {place}")).caused_by(cause)
+        })?;
+        if !files.is_empty() {
+            let message = format!("{place} holds the output of an earlier run");
+            let id = &sink.id;
+            return Err(Error::input(message).hint(format!(
+                "remove that folder, choose another with `--set sink.{id}.path=…`, or leave \
+                 `on_existing` out to replace it"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// A panic of the host is a bug of ours. It ends the job like any failure.

@@ -120,6 +120,7 @@ impl Operator {
                 self.overdue.0.clear();
                 return Ok(Firings::Done);
             }
+            self.state.keyed.load(&self.firing.slots)?;
             match self.call_firing(domain, time, now) {
                 Ok(effects) => self.keep_fired(&effects, domain),
                 Err(_) if self.firing.slots.len() > 1 => {
@@ -140,7 +141,8 @@ impl Operator {
             if matches!(place, Place::BetweenBatches) {
                 // Within a batch its keys must keep their slots, even if they lose their state for
                 // a moment.
-                self.state.sweep(self.touched.drain(..));
+                self.state.keyed.sweep(self.touched.drain(..));
+                self.state.keyed.trim()?;
                 if alone == 0 && out.is_large() {
                     return Ok(Firings::More);
                 }
@@ -152,14 +154,14 @@ impl Operator {
     /// one than its next while it fires.
     fn take_due(&mut self, domain: TimeDomain, time: i64, most: usize, place: Place<'_>) {
         self.firing.clear();
-        self.state.keys.begin_call();
+        self.state.keyed.keys.begin_call();
         while self.firing.slots.len() < most {
-            let Some((timestamp, slot)) = self.state.timers(domain).first() else { return };
-            if timestamp > time || self.state.keys.local(slot).is_some() {
+            let Some((timestamp, slot)) = self.state.keyed.timers(domain).first() else { return };
+            if timestamp > time || self.state.keyed.keys.local(slot).is_some() {
                 return;
             }
-            self.state.keys.set_local(slot, 0);
-            self.state.delete_timer(domain, slot, timestamp);
+            self.state.keyed.keys.set_local(slot, 0);
+            self.state.keyed.delete_timer(domain, slot, timestamp);
             let registered = self.overdue.0.remove(&(slot, timestamp));
             let mut before = 0;
             if let Place::WithinSegment(batch) = place {
@@ -178,7 +180,7 @@ impl Operator {
             });
             firing.timestamps.push(timestamp);
             firing.slots.push(slot);
-            firing.keys.push(self.state.keys.key(slot));
+            firing.keys.push(self.state.keyed.keys.key(slot));
         }
     }
 
@@ -186,7 +188,7 @@ impl Operator {
     fn put_back(&mut self, domain: TimeDomain) {
         let Firing { timestamps, orders, before, chains, slots, .. } = &self.firing;
         for (index, (&slot, &timestamp)) in slots.iter().zip(timestamps).enumerate() {
-            self.state.register_timer(domain, slot, timestamp);
+            self.state.keyed.register_timer(domain, slot, timestamp);
             let (before, order, chain) = (before[index], orders[index], chains[index]);
             let registered = Registered { before, order, chain };
             self.overdue.0.insert((slot, timestamp), registered);
@@ -245,7 +247,7 @@ impl Operator {
     /// Sends out what timers between segments did and what no timer that is still due can come
     /// before.
     fn send_fired(&mut self, domain: TimeDomain, time: i64, out: &mut Outputs) {
-        let next = self.state.timers(domain).first().filter(|(timestamp, _)| *timestamp <= time);
+        let next = self.state.keyed.timers(domain).first().filter(|(timestamp, _)| *timestamp <= time);
         // Every timer that is still due comes at its time or later.
         let settled = next.map_or(i64::MAX, |(timestamp, _)| timestamp);
         out.add_timers(&mut self.fired, settled, self.watermark);

@@ -7,8 +7,8 @@
 //! nothing has happened.
 
 use crate::error::Result;
-use crate::model::{Batch, Fault, Limits, TIME_NONE, TimeDomain};
-use crate::state::Slot;
+use crate::model::{Batch, Fault, KeyGroup, Limits, TimeDomain};
+use crate::state::{Frozen, KeyedState, Slot, SnapshotForm};
 use crate::wasm::{
     Call, CallInput, Component, Effects, Instance, LogSink, OpenContext, StateColumn,
     TimerOperation,
@@ -56,13 +56,18 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// Opens the function.
+    /// Opens the function over what its keys have: nothing yet, or what a snapshot held, with the
+    /// watermark that was in force then ([`TIME_NONE`](crate::model::TIME_NONE) before the first).
     ///
     /// # Errors
     /// A fault if the function refuses its parameters, or faults.
-    pub fn open(settings: OperatorSettings) -> Result<Self, Fault> {
+    pub fn open(
+        settings: OperatorSettings,
+        keyed: KeyedState,
+        watermark: i64,
+    ) -> Result<Self, Fault> {
         let declaration = settings.component.declaration();
-        let state = PartitionState::new(declaration);
+        let state = PartitionState::new(declaration, keyed);
         let columns = vec![StateColumn::default(); declaration.states.len()];
         let fired = Fired::new(declaration.outputs.len());
         let instance = open_instance(&settings)?;
@@ -70,7 +75,7 @@ impl Operator {
             settings,
             instance,
             state,
-            watermark: TIME_NONE,
+            watermark,
             records_max: usize::MAX,
             segment: Segment::default(),
             slots: Vec::new(),
@@ -99,7 +104,7 @@ impl Operator {
         out: &mut Outputs,
     ) -> Result<usize> {
         let mut slots = std::mem::take(&mut self.slots);
-        self.state.enter(batch, &mut slots);
+        self.state.enter(batch, &mut slots)?;
         let mut start = start;
         // A record that the function named as the one at which it gave up is called by itself.
         let mut suspect = usize::MAX;
@@ -113,7 +118,7 @@ impl Operator {
             } else if start < suspect {
                 end = end.min(suspect);
             }
-            self.segment.fill(batch, start, end, &slots, &mut self.state.keys);
+            self.segment.fill(batch, start, end, &slots, &mut self.state.keyed.keys);
             match self.call_segment(input, batch, now) {
                 Ok(effects) => {
                     self.send_segment(&effects, batch, now, out)?;
@@ -129,7 +134,8 @@ impl Operator {
                 }
             }
         }
-        self.state.sweep(slots.iter().copied().chain(self.touched.drain(..)));
+        self.state.keyed.sweep(slots.iter().copied().chain(self.touched.drain(..)));
+        self.state.keyed.trim()?;
         self.slots = slots;
         Ok(start)
     }
@@ -161,12 +167,32 @@ impl Operator {
 
     /// When the next processing-time timer is due.
     pub fn next_processing_timer(&mut self) -> Option<i64> {
-        self.state.timers(TimeDomain::Processing).first().map(|(timestamp, _)| timestamp)
+        self.state.keyed.timers(TimeDomain::Processing).first().map(|(timestamp, _)| timestamp)
     }
 
-    /// How many keys have state or timers.
+    /// Begins a snapshot of states and timers as they are between two batches, when nothing that is
+    /// due waits to fire. What a store holds is frozen at once and comes back.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn begin_snapshot(&mut self, form: SnapshotForm) -> Result<Frozen> {
+        self.state.keyed.begin_snapshot(form)
+    }
+
+    /// Goes on with the snapshot for a bounded time and hands on entries by key group. Returns
+    /// whether it is complete.
+    pub fn advance_snapshot(&mut self, hand_on: &mut dyn FnMut(KeyGroup, Vec<u8>)) -> bool {
+        self.state.keyed.advance_snapshot(hand_on)
+    }
+
+    /// The watermark in force.
+    pub fn watermark(&self) -> i64 {
+        self.watermark
+    }
+
+    /// How many keys have state or timers in memory.
     pub fn keys(&self) -> usize {
-        self.state.keys.len()
+        self.state.keyed.keys.len()
     }
 
     /// Ends the partition in good order.
@@ -225,7 +251,7 @@ impl Operator {
         let segment = &self.segment;
         let mut cut: Option<usize> = None;
         let last = batch.watermarks[segment.end - 1];
-        self.state.for_each_due_in_call(last, |timestamp, key| {
+        self.state.keyed.for_each_due_in_call(last, |timestamp, key| {
             if let Some(record) = segment.first_due(&batch.watermarks, key, timestamp) {
                 cut = Some(cut.map_or(record, |cut| cut.min(record)));
             }
@@ -245,7 +271,7 @@ impl Operator {
         let segment = &self.segment;
         let watermarks = &batch.watermarks[segment.start..segment.end];
         let last = watermarks[watermarks.len() - 1];
-        let first = self.state.timers(TimeDomain::Event).first();
+        let first = self.state.keyed.timers(TimeDomain::Event).first();
         if first.is_none_or(|(timestamp, _)| timestamp > last) {
             out.add_records(&effects.outputs, batch, segment);
         } else {

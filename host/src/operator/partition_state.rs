@@ -1,42 +1,26 @@
 //! The keys, states and timers of one partition, changed by checked effects only.
 
+use crate::error::Result as HostResult;
 use crate::model::{Batch, Declaration, Fault, FaultReason, Limits, TimeDomain};
-use crate::state::{HashMapBackend, KeyTable, Slot, StateChange, Timers};
+use crate::state::{KeyedState, Slot, StateChange};
 use crate::wasm::{Effects, StateChanges, StateColumn, TimerChange, TimerOperation};
 
 /// All that a partition remembers between calls.
 #[derive(Debug)]
 pub(super) struct PartitionState {
-    pub(super) keys: KeyTable,
-    backend: HashMapBackend,
-    event_timers: Timers,
-    processing_timers: Timers,
+    pub(super) keyed: KeyedState,
     states: Vec<String>,
 }
 
 impl PartitionState {
-    pub(super) fn new(declaration: &Declaration) -> Self {
-        Self {
-            keys: KeyTable::default(),
-            backend: HashMapBackend::new(declaration.states.iter().map(|state| state.kind)),
-            event_timers: Timers::default(),
-            processing_timers: Timers::default(),
-            states: declaration.states.iter().map(|state| state.name.clone()).collect(),
-        }
+    pub(super) fn new(declaration: &Declaration, keyed: KeyedState) -> Self {
+        let states = declaration.states.iter().map(|state| state.name.clone()).collect();
+        Self { keyed, states }
     }
 
     /// The slot of each record's key.
-    pub(super) fn enter(&mut self, batch: &Batch, slots: &mut Vec<Slot>) {
-        slots.clear();
-        self.keys.prefetch(&batch.hashes);
-        let keys = batch.keys.iter().zip(&batch.hashes);
-        slots.extend(keys.map(|(key, &hash)| self.keys.enter(key, hash)));
-        self.backend.prefetch(slots);
-    }
-
-    /// Forgets keys that have neither state nor timers any more.
-    pub(super) fn sweep(&mut self, slots: impl IntoIterator<Item = Slot>) {
-        slots.into_iter().for_each(|slot| self.keys.sweep(slot));
+    pub(super) fn enter(&mut self, batch: &Batch, slots: &mut Vec<Slot>) -> HostResult<()> {
+        self.keyed.enter(&batch.keys, &batch.hashes, slots)
     }
 
     /// Reads every state of some keys into `columns`, one a declared state.
@@ -44,26 +28,8 @@ impl PartitionState {
         for (state, column) in columns.iter_mut().enumerate() {
             column.forms.clear();
             column.values.clear();
-            self.backend.read(state, slots, &mut column.forms, &mut column.values);
+            self.keyed.read(state, slots, &mut column.forms, &mut column.values);
         }
-    }
-
-    pub(super) fn timers(&mut self, domain: TimeDomain) -> &mut Timers {
-        match domain {
-            TimeDomain::Event => &mut self.event_timers,
-            TimeDomain::Processing => &mut self.processing_timers,
-        }
-    }
-
-    /// Calls `visit` with the time of each event-time timer due at `time` whose key is part of the
-    /// current call, and the index of that key.
-    pub(super) fn for_each_due_in_call(&mut self, time: i64, mut visit: impl FnMut(i64, u32)) {
-        let Self { keys, event_timers, .. } = self;
-        event_timers.for_each_due(time, |timestamp, slot| {
-            if let Some(local) = keys.local(slot) {
-                visit(timestamp, local);
-            }
-        });
     }
 
     /// Whether effects keep within the limits of a key. `slot_of` gives the slot of a cause.
@@ -78,14 +44,14 @@ impl PartitionState {
         limits: &Limits,
     ) -> Result<(), Fault> {
         for changes in &effects.states {
-            let found = self.backend.find_oversized(
+            let found = self.keyed.find_oversized(
                 changes.state,
                 resolve(changes, slots),
                 limits.state_bytes,
             );
             if let Some((slot, bytes)) = found {
                 let state = &self.states[changes.state];
-                let key = String::from_utf8_lossy(self.keys.key(slot));
+                let key = String::from_utf8_lossy(self.keyed.keys.key(slot));
                 let limit = limits.state_bytes;
                 let message = format!(
                     "state {state:?} of key {key:?} would have {bytes} bytes, more than the limit \
@@ -103,7 +69,7 @@ impl PartitionState {
         slot_of: impl Fn(u32) -> Slot,
         limit: usize,
     ) -> Result<(), Fault> {
-        let pending = |slot| self.event_timers.count(slot) + self.processing_timers.count(slot);
+        let pending = |slot| self.keyed.count_timers(slot);
         for (index, change) in changes.iter().enumerate() {
             let slot = slot_of(change.origin);
             // Only a key that is near its limit is worth an exact count.
@@ -117,7 +83,7 @@ impl PartitionState {
                     continue;
                 }
                 let timer = (change.domain == TimeDomain::Event, change.timestamp);
-                let exists = self.contains(slot, change);
+                let exists = self.keyed.has_timer(change.domain, slot, change.timestamp);
                 match (change.operation, exists) {
                     (TimerOperation::Register, true) => deleted.remove(&timer),
                     (TimerOperation::Register, false) => added.insert(timer),
@@ -127,7 +93,7 @@ impl PartitionState {
             }
             let timers = pending(slot) + added.len() - deleted.len();
             if timers > limit {
-                let key = String::from_utf8_lossy(self.keys.key(slot));
+                let key = String::from_utf8_lossy(self.keyed.keys.key(slot));
                 let message = format!(
                     "key {key:?} would have {timers} timers, more than the limit timers of {limit}"
                 );
@@ -140,13 +106,6 @@ impl PartitionState {
         Ok(())
     }
 
-    fn contains(&self, slot: Slot, change: &TimerChange) -> bool {
-        match change.domain {
-            TimeDomain::Event => self.event_timers.contains(slot, change.timestamp),
-            TimeDomain::Processing => self.processing_timers.contains(slot, change.timestamp),
-        }
-    }
-
     /// Applies state and timer changes. Cannot fail: all that could be wrong has been checked.
     pub(super) fn apply(
         &mut self,
@@ -155,30 +114,16 @@ impl PartitionState {
         slot_of: impl Fn(u32) -> Slot,
     ) {
         for changes in &effects.states {
-            self.backend.apply(changes.state, &mut self.keys, resolve(changes, slots));
+            self.keyed.apply(changes.state, resolve(changes, slots));
         }
         for change in &effects.timers {
             let slot = slot_of(change.origin);
             match change.operation {
                 TimerOperation::Register => {
-                    self.register_timer(change.domain, slot, change.timestamp);
+                    self.keyed.register_timer(change.domain, slot, change.timestamp);
                 }
-                TimerOperation::Delete => self.delete_timer(change.domain, slot, change.timestamp),
+                TimerOperation::Delete => self.keyed.delete_timer(change.domain, slot, change.timestamp),
             }
-        }
-    }
-
-    /// Registers a timer, if it is not there.
-    pub(super) fn register_timer(&mut self, domain: TimeDomain, slot: Slot, timestamp: i64) {
-        if self.timers(domain).register(slot, timestamp) {
-            self.keys.retain(slot);
-        }
-    }
-
-    /// Deletes a timer, if it is there.
-    pub(super) fn delete_timer(&mut self, domain: TimeDomain, slot: Slot, timestamp: i64) {
-        if self.timers(domain).delete(slot, timestamp) {
-            self.keys.release(slot);
         }
     }
 }

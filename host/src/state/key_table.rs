@@ -90,6 +90,11 @@ impl KeyTable {
         &self.rows[slot.index()].key
     }
 
+    /// The hash of the key in a slot.
+    pub fn hash(&self, slot: Slot) -> KeyHash {
+        self.rows[slot.index()].hash
+    }
+
     /// How many slots there are, used or free: the length of a column of state.
     pub fn slots(&self) -> usize {
         self.rows.len()

@@ -1,14 +1,36 @@
-//! Keyed state and timers of one partition. Knows nothing of wasm, threads or files.
+//! Keyed state and timers of one partition. Knows nothing of wasm, threads or checkpoints' files.
 //!
 //! Both are addressed by [`Slot`]: the place of a key in the partition's [`KeyTable`], found once a
 //! record by the hash that the record carries. What a slot holds is in the encoding of the
 //! contract's `state-column`, so that reading state for a call is a copy of bytes.
+//!
+//! ```text
+//! KeyedState   keys -> slots; columns of cells; timers; a snapshot under way
+//!   hashmap    that is all
+//!   rocksdb    the cells are a bounded write-back cache above a Store
+//! ```
 
+mod cache;
 mod cell;
-mod hashmap;
+mod column;
+pub mod entry;
 mod key_table;
+mod keyed;
+mod snapshot;
+mod store;
 mod timers;
 
-pub use hashmap::{HashMapBackend, StateChange};
+pub use column::StateChange;
 pub use key_table::{KeyTable, Slot};
+pub use keyed::KeyedState;
+pub use store::{Frozen, FrozenEntries, LocalFile, LocalTables, Store, StoredKey};
 pub use timers::Timers;
+
+/// How a snapshot is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SnapshotForm {
+    /// As suits the backend.
+    Native,
+    /// As entries, which every backend reads.
+    Canonical,
+}

@@ -5,9 +5,9 @@
 //! timer is passed over. The calendar's pages are a second long: a push appends to a page, and a
 //! page is sorted when its time comes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use hashbrown::HashTable;
+use smallvec::SmallVec;
 
 use super::Slot;
 
@@ -20,10 +20,72 @@ type Timer = (i64, Slot);
 /// Timers by key and time, at most one for each pair.
 #[derive(Debug, Default)]
 pub struct Timers {
-    set: HashTable<Timer>,
+    by_slot: Vec<Times>,
     pages: BTreeMap<i64, Page>,
-    /// By slot, how many timers the key has.
-    counts: Vec<u32>,
+    len: usize,
+}
+
+/// The times of one key's timers. Nearly all keys have one or two.
+#[derive(Debug)]
+enum Times {
+    Few(SmallVec<[i64; 2]>),
+    Many(BTreeSet<i64>),
+}
+
+/// With more timers than that a key's times are worth a tree.
+const FEW_MAX: usize = 16;
+
+impl Default for Times {
+    fn default() -> Self {
+        Self::Few(SmallVec::new())
+    }
+}
+
+impl Times {
+    fn len(&self) -> usize {
+        match self {
+            Self::Few(times) => times.len(),
+            Self::Many(times) => times.len(),
+        }
+    }
+
+    fn contains(&self, time: i64) -> bool {
+        match self {
+            Self::Few(times) => times.contains(&time),
+            Self::Many(times) => times.contains(&time),
+        }
+    }
+
+    fn insert(&mut self, time: i64) -> bool {
+        match self {
+            Self::Few(times) if times.contains(&time) => false,
+            Self::Few(times) if times.len() < FEW_MAX => {
+                times.push(time);
+                true
+            }
+            Self::Few(times) => {
+                *self = Self::Many(times.drain(..).chain([time]).collect());
+                true
+            }
+            Self::Many(times) => times.insert(time),
+        }
+    }
+
+    fn remove(&mut self, time: i64) -> bool {
+        match self {
+            Self::Few(times) => {
+                let place = times.iter().position(|&other| other == time);
+                place.map(|place| times.swap_remove(place)).is_some()
+            }
+            Self::Many(times) => {
+                let removed = times.remove(&time);
+                if times.is_empty() {
+                    *self = Self::default();
+                }
+                removed
+            }
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -53,22 +115,19 @@ impl Page {
 impl Timers {
     /// Registers a timer. Returns whether it is new.
     pub fn register(&mut self, slot: Slot, timestamp: i64) -> bool {
-        let timer = (timestamp, slot);
-        let entry = self.set.entry(hash(timer), |other| *other == timer, |other| hash(*other));
-        let hashbrown::hash_table::Entry::Vacant(vacant) = entry else {
-            return false;
-        };
-        vacant.insert(timer);
-        if self.counts.len() <= slot.index() {
-            self.counts.resize(slot.index() + 1, 0);
+        if self.by_slot.len() <= slot.index() {
+            self.by_slot.resize_with(slot.index() + 1, Times::default);
         }
-        self.counts[slot.index()] += 1;
+        if !self.by_slot[slot.index()].insert(timestamp) {
+            return false;
+        }
+        self.len += 1;
         let page = self.pages.entry(timestamp >> PAGE_SHIFT).or_default();
         page.sorted = false;
-        page.hints.push(timer);
+        page.hints.push((timestamp, slot));
         if page.hints.len() > page.cleared_at.max(CLEARED_AT_MIN) {
             page.sort();
-            page.hints.retain(|hint| is_registered(&self.set, *hint));
+            page.hints.retain(|hint| is_registered(&self.by_slot, *hint));
             page.cleared_at = 2 * page.hints.len();
         }
         true
@@ -76,35 +135,39 @@ impl Timers {
 
     /// Deletes a timer. Returns whether it was there.
     pub fn delete(&mut self, slot: Slot, timestamp: i64) -> bool {
-        let timer = (timestamp, slot);
-        match self.set.find_entry(hash(timer), |other| *other == timer) {
-            Ok(entry) => {
-                entry.remove();
-                self.counts[slot.index()] -= 1;
-                true
-            }
-            Err(_) => false,
-        }
+        let removed =
+            self.by_slot.get_mut(slot.index()).is_some_and(|times| times.remove(timestamp));
+        self.len -= usize::from(removed);
+        removed
     }
 
     /// How many timers there are.
     pub fn len(&self) -> usize {
-        self.set.len()
+        self.len
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.set.is_empty()
+        self.len == 0
     }
 
     /// How many timers a key has.
     pub fn count(&self, slot: Slot) -> usize {
-        self.counts.get(slot.index()).map_or(0, |&count| count as usize)
+        self.by_slot.get(slot.index()).map_or(0, Times::len)
     }
 
     /// Whether a key has a timer at that time.
     pub fn contains(&self, slot: Slot, timestamp: i64) -> bool {
-        is_registered(&self.set, (timestamp, slot))
+        is_registered(&self.by_slot, (timestamp, slot))
+    }
+
+    /// Calls `visit` with the time of each timer of a key, in no certain order.
+    pub fn for_each_of(&self, slot: Slot, mut visit: impl FnMut(i64)) {
+        match self.by_slot.get(slot.index()) {
+            None => {}
+            Some(Times::Few(times)) => times.iter().for_each(|&time| visit(time)),
+            Some(Times::Many(times)) => times.iter().for_each(|&time| visit(time)),
+        }
     }
 
     /// The earliest timer, by time and then by slot. It stays.
@@ -114,7 +177,7 @@ impl Timers {
             let page = entry.get_mut();
             page.sort();
             while let Some(&hint) = page.hints.last() {
-                if is_registered(&self.set, hint) {
+                if is_registered(&self.by_slot, hint) {
                     return Some(hint);
                 }
                 page.hints.pop();
@@ -130,7 +193,7 @@ impl Timers {
             page.sort();
             let due = page.hints.iter().rev().take_while(|(timestamp, _)| *timestamp <= time);
             for &hint in due {
-                if is_registered(&self.set, hint) {
+                if is_registered(&self.by_slot, hint) {
                     visit(hint.0, hint.1);
                 }
             }
@@ -138,19 +201,12 @@ impl Timers {
     }
 }
 
-fn is_registered(set: &HashTable<Timer>, timer: Timer) -> bool {
-    set.find(hash(timer), |other| *other == timer).is_some()
-}
-
-fn hash((timestamp, slot): Timer) -> u64 {
-    let mixed = (timestamp as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(slot.0);
-    (mixed ^ (mixed >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93)
+fn is_registered(by_slot: &[Times], (timestamp, slot): Timer) -> bool {
+    by_slot.get(slot.index()).is_some_and(|times| times.contains(timestamp))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -172,7 +228,7 @@ mod tests {
     proptest! {
         #[test]
         fn fires_in_order_and_once(
-            changes in prop::collection::vec((0_u8..8, 0_u32..5, -3_000_i64..3_000), 0..300)
+            changes in prop::collection::vec((0_u8..12, 0_u32..5, -3_000_i64..3_000), 0..500)
         ) {
             let (mut timers, mut model) = (Timers::default(), BTreeSet::new());
             for (choice, slot, timestamp) in changes {
@@ -199,6 +255,10 @@ mod tests {
                 let count = model.iter().filter(|other| other.1 == timer.1).count();
                 prop_assert_eq!(timers.count(timer.1), count);
                 prop_assert_eq!(timers.contains(timer.1, timestamp), model.contains(&timer));
+                let mut times = BTreeSet::new();
+                timers.for_each_of(timer.1, |time| assert!(times.insert(time)));
+                let expected = model.iter().filter(|other| other.1 == timer.1);
+                prop_assert_eq!(times, expected.map(|other| other.0).collect::<BTreeSet<_>>());
             }
         }
     }

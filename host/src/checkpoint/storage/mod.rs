@@ -1,6 +1,22 @@
 //! Where checkpoints and prepared output lie: named files below one root, written once.
 
+mod below;
+mod disk;
+mod file;
+mod memory;
+#[cfg(feature = "s3")]
+mod object;
+
 use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::error::Result;
+
+pub use below::Below;
+pub use disk::{Disk, DiskEntry, DiskFile};
+pub use file::FileStorage;
+pub use memory::MemoryStorage;
 
 /// A file as a storage lists it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +63,13 @@ pub trait Storage: Send + Sync {
     /// `NotFound` if there is no such file, or if the storage fails.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
 
+    /// Removes what writers have left behind that never finished, and empty folders. Nobody may be
+    /// writing there.
+    ///
+    /// # Errors
+    /// If the storage fails.
+    fn remove_unfinished(&self) -> io::Result<()>;
+
     /// The root as in a job file, for messages: `file:///data/checkpoints`.
     fn root(&self) -> String;
 }
@@ -84,4 +107,31 @@ pub fn get(storage: &dyn Storage, name: &str) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     storage.open(name)?.read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Opens the storage of a URL as in a job file: `memory`, `file://PATH`, `s3://BUCKET/PREFIX`, or a
+/// path. Relative paths start from `folder`.
+///
+/// # Errors
+/// If there is no such storage.
+pub fn open(url: &str, folder: &Path) -> Result<Arc<dyn Storage>> {
+    if url == "memory" {
+        return Ok(Arc::new(MemoryStorage::default()));
+    }
+    if url.starts_with("s3://") {
+        return open_s3(url);
+    }
+    let path = url.strip_prefix("file://").unwrap_or(url);
+    Ok(Arc::new(FileStorage::new(&folder.join(path))))
+}
+
+#[cfg(feature = "s3")]
+fn open_s3(url: &str) -> Result<Arc<dyn Storage>> {
+    Ok(Arc::new(object::ObjectStorage::open(url)?))
+}
+
+#[cfg(not(feature = "s3"))]
+fn open_s3(url: &str) -> Result<Arc<dyn Storage>> {
+    let message = format!("cannot use {url}: this tidegate was built without S3");
+    Err(crate::error::Error::input(message).hint("build it with the cargo feature s3"))
 }

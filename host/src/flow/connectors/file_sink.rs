@@ -1,40 +1,64 @@
-//! The file sink: one file a partition, invisible (a leading dot) until the job ends well.
+//! The file sink: what a partition writes between two barriers is a file, hidden (a leading dot)
+//! until the checkpoint is complete that begins with the second one.
 
-use std::fs::File;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use crate::checkpoint::manifest::PreparedOutput;
+use crate::checkpoint::{Storage, StorageWriter};
 use crate::error::{Error, Result};
-use crate::flow::sink::{PendingFile, PendingFiles, append_lines};
+use crate::flow::sink::{PreparedFile, append_lines};
 use crate::model::Batch;
 
 /// So many bytes are written at once.
 const BUFFER_BYTES: usize = 256 << 10;
 
-/// Writes one file.
-#[derive(Debug)]
+/// Which files a writer makes.
+pub(in crate::flow) struct FileSettings {
+    /// The sink's id.
+    pub(in crate::flow) sink: String,
+    /// Where they lie.
+    pub(in crate::flow) folder: Arc<dyn Storage>,
+    /// Which partition's they are.
+    pub(in crate::flow) partition: u32,
+    /// The barrier after which the first one begins; 0 = the start of the job.
+    pub(in crate::flow) after: u64,
+    /// Whether there are several in the life of the job, one a checkpoint, so that their names need
+    /// its number.
+    pub(in crate::flow) numbered: bool,
+}
+
+/// Writes lines to the file of one partition.
 pub(in crate::flow) struct FileWriter {
-    /// None when it is finished.
-    file: Option<File>,
+    settings: FileSettings,
+    /// The file since the last barrier, once there was something to write.
+    file: Option<Box<dyn StorageWriter>>,
     buffer: Vec<u8>,
-    from: PathBuf,
-    to: PathBuf,
-    pending: PendingFiles,
 }
 
 impl FileWriter {
-    /// Makes the file of `partition` in `directory`, which is made if it is missing.
-    pub(in crate::flow) fn create(
-        directory: &Path,
-        partition: u32,
-        pending: PendingFiles,
-    ) -> Result<Self> {
-        let from = directory.join(format!(".part-{partition}.in-progress"));
-        let to = directory.join(format!("part-{partition}"));
-        let made = std::fs::create_dir_all(directory).and_then(|()| File::create(&from));
-        let file = made.map_err(|cause| failed(&from, cause))?;
-        let buffer = Vec::with_capacity(BUFFER_BYTES);
-        Ok(Self { file: Some(file), buffer, from, to, pending })
+    pub(in crate::flow) fn new(settings: FileSettings) -> Self {
+        Self { settings, file: None, buffer: Vec::with_capacity(BUFFER_BYTES) }
+    }
+
+    /// Makes sure that the folder takes files, before anything runs.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub(in crate::flow) fn open(&mut self) -> Result<()> {
+        self.file().map(|_| ())
+    }
+
+    fn hidden(&self) -> String {
+        format!(".part-{}-after-{}", self.settings.partition, self.settings.after)
+    }
+
+    fn file(&mut self) -> Result<&mut Box<dyn StorageWriter>> {
+        if self.file.is_none() {
+            let name = self.hidden();
+            let made = self.settings.folder.create(&name);
+            self.file = Some(made.map_err(|cause| self.failed(&name, cause))?);
+        }
+        Ok(self.file.as_mut().expect("it was made just now"))
     }
 
     /// Writes the records of a batch.
@@ -44,32 +68,34 @@ impl FileWriter {
     }
 
     fn write_buffer(&mut self) -> Result<()> {
-        let file = self.file.as_mut().expect("nothing is written to a finished file");
-        file.write_all(&self.buffer).map_err(|cause| failed(&self.from, cause))?;
+        let buffer = std::mem::take(&mut self.buffer);
+        let written = self.file()?.write(&buffer);
+        self.buffer = buffer;
         self.buffer.clear();
-        Ok(())
+        written.map_err(|cause| self.failed(&self.hidden(), cause))
     }
 
-    /// Completes the file: it is on the disk on return and waits to be made visible.
-    pub(in crate::flow) fn finish(&mut self) -> Result<()> {
-        self.write_buffer()?;
-        let file = self.file.take().expect("a file is finished once");
-        file.sync_all().map_err(|cause| failed(&self.from, cause))?;
-        self.pending.add(PendingFile { from: self.from.clone(), to: self.to.clone() });
-        Ok(())
-    }
-}
-
-impl Drop for FileWriter {
-    /// Removes what was never finished: nobody may take it for output.
-    fn drop(&mut self) {
-        if self.file.take().is_some() {
-            // If it cannot be removed it stays hidden, and the next run writes over it.
-            let _ = std::fs::remove_file(&self.from);
+    /// Ends the file at a barrier. Nothing was written since the last: then there is none, unless it
+    /// is the only one.
+    pub(in crate::flow) fn prepare(&mut self, barrier: u64) -> Result<Option<PreparedFile>> {
+        if !self.buffer.is_empty() || (self.file.is_none() && !self.settings.numbered) {
+            self.write_buffer()?;
         }
+        let from = self.hidden();
+        self.settings.after = barrier;
+        let Some(writer) = self.file.take() else { return Ok(None) };
+        let FileSettings { sink, partition, numbered, .. } = &self.settings;
+        let to = match numbered {
+            true => format!("part-{partition}-{barrier}"),
+            false => format!("part-{partition}"),
+        };
+        let place = self.settings.folder.root();
+        let output = PreparedOutput::File { sink: sink.clone(), from, to };
+        Ok(Some(PreparedFile { writer, output, place }))
     }
-}
 
-fn failed(path: &Path, cause: std::io::Error) -> Error {
-    Error::storage(format!("cannot write {}", path.display())).caused_by(cause)
+    fn failed(&self, name: &str, cause: std::io::Error) -> Error {
+        let place = self.settings.folder.root();
+        Error::storage(format!("cannot write {name} in {place}")).caused_by(cause)
+    }
 }

@@ -4,6 +4,7 @@
 use std::io::Write;
 
 use super::{Connector, Next};
+use crate::checkpoint::manifest::SourcePosition;
 use crate::error::Result;
 use crate::job::plan::{GeneratorPlan, GeneratorShape};
 
@@ -50,10 +51,20 @@ impl Random {
 
 impl Generator {
     /// A generator that began at processing time `now`.
-    pub fn new(source: &str, settings: GeneratorPlan, now: i64) -> Self {
-        let random = Random(settings.seed);
+    pub fn new(
+        source: &str,
+        settings: GeneratorPlan,
+        now: i64,
+        restored: Option<&SourcePosition>,
+    ) -> Self {
+        let random = Random(restored.map_or(settings.seed, |from| from.offset));
+        let made = restored.map_or(0, |from| from.line);
         let name = format!("generator {source}");
-        Self { settings, name, named: false, random, made: 0, started_ms: now, record: Vec::new() }
+        let mut generator =
+            Self { settings, name, named: false, random, made, started_ms: 0, record: Vec::new() };
+        // The rate holds from now on: what a pause has left out is not made up for.
+        generator.started_ms = now.saturating_sub(generator.due().unwrap_or(0));
+        generator
     }
 
     /// When the next record is due at the wanted rate.
@@ -103,6 +114,11 @@ impl Connector for Generator {
         let number = self.made + 1;
         Ok(Next::Line(self.make(), number))
     }
+
+    fn position(&self) -> SourcePosition {
+        let Self { random, made, .. } = self;
+        SourcePosition { done: Vec::new(), split: None, offset: random.0, line: *made }
+    }
 }
 
 #[cfg(test)]
@@ -123,17 +139,17 @@ mod tests {
 
     #[test]
     fn the_same_seed_gives_the_same_records_for_ever() {
-        let mut clicks = Generator::new("c", settings(GeneratorShape::Clicks), 0);
+        let mut clicks = Generator::new("c", settings(GeneratorShape::Clicks), 0, None);
         let clicks: Vec<String> =
             (0..3).map(|_| String::from_utf8_lossy(clicks.make()).into_owned()).collect();
         assert_eq!(clicks, ["user_0,/checkout,1000", "user_1,/cart,1500", "user_0,/home,2000"]);
-        let mut sensors = Generator::new("s", settings(GeneratorShape::Sensors), 0);
+        let mut sensors = Generator::new("s", settings(GeneratorShape::Sensors), 0, None);
         assert_eq!(sensors.make(), b"sensor_0,1,54.0");
     }
 
     #[test]
     fn keeps_to_its_rate_and_count() {
-        let mut generator = Generator::new("g", settings(GeneratorShape::Clicks), 50);
+        let mut generator = Generator::new("g", settings(GeneratorShape::Clicks), 50, None);
         let mut give = |now| match generator.next(now).expect("it cannot fail") {
             Next::Line(_, number) => format!("line {number}"),
             Next::Split(name) => name.to_string(),
@@ -144,5 +160,17 @@ mod tests {
         assert_eq!(give(50), "Nothing(Some(150))");
         assert_eq!([give(300), give(300)], ["line 2", "line 3"]);
         assert_eq!(give(300), "End");
+    }
+
+    #[test]
+    fn goes_on_where_it_stood() {
+        let mut whole = Generator::new("g", settings(GeneratorShape::Sensors), 0, None);
+        whole.make();
+        let place = whole.position();
+        let mut rest = Generator::new("g", settings(GeneratorShape::Sensors), 77, Some(&place));
+        assert_eq!(rest.due(), Some(77));
+        for _ in 0..2 {
+            assert_eq!(whole.make(), rest.make());
+        }
     }
 }

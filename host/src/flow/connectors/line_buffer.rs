@@ -12,6 +12,8 @@ const BEGINNING_BYTES: usize = 1024;
 #[derive(Debug)]
 pub(super) struct LineBuffer {
     bytes: Vec<u8>,
+    /// Where in the split the first byte of the buffer is.
+    base: u64,
     /// Where the next line begins.
     start: usize,
     /// Up to here there is no line end.
@@ -35,13 +37,25 @@ pub(super) enum Line {
 impl LineBuffer {
     /// An empty buffer for lines of at most that many bytes.
     pub(super) fn new(line_bytes_max: usize) -> Self {
-        Self { bytes: Vec::new(), start: 0, searched: 0, line: 0, line_bytes_max, dropped: None }
+        Self { bytes: Vec::new(), base: 0, start: 0, searched: 0, line: 0, line_bytes_max, dropped: None }
     }
 
     /// Starts over with line 1 of another split.
     pub(super) fn reset(&mut self) {
         *self = Self { bytes: std::mem::take(&mut self.bytes), ..Self::new(self.line_bytes_max) };
         self.bytes.clear();
+    }
+
+    /// Starts over after line `line` of a split, with what begins at `offset`.
+    pub(super) fn go_on(&mut self, offset: u64, line: u64) {
+        self.reset();
+        self.base = offset;
+        self.line = line;
+    }
+
+    /// Where in the split the next line begins, and how many lines came before it.
+    pub(super) fn place(&self) -> (u64, u64) {
+        (self.base + self.start as u64, self.line)
     }
 
     /// A line as a connector gives it.
@@ -82,6 +96,7 @@ impl LineBuffer {
     fn cut(&mut self, end: usize) -> Line {
         self.line += 1;
         let dropped = self.dropped.take();
+        self.base += dropped.unwrap_or(0);
         let length = (end - self.start) as u64 + dropped.unwrap_or(0);
         if dropped.is_none() && length <= self.line_bytes_max as u64 {
             return Line::Whole(self.start..end, self.line);
@@ -104,6 +119,7 @@ impl LineBuffer {
 
     /// Makes room and lets `read` append to the buffer. Lines given out before are gone.
     pub(super) fn fill<T>(&mut self, read: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+        self.base += self.start as u64;
         self.bytes.drain(..self.start);
         self.searched -= self.start;
         self.start = 0;
@@ -130,6 +146,11 @@ mod tests {
             buffer.fill(|bytes| bytes.extend_from_slice(chunk));
             while let Some(line) = buffer.next_line() {
                 lines.push(show(&buffer, line));
+                let (offset, before) = buffer.place();
+                assert_eq!(before, lines.len() as u64);
+                let ends = input.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+                let end = ends.map(|(at, _)| at as u64 + 1).nth(lines.len() - 1);
+                assert_eq!(Some(offset), end, "a line begins after the end of the one before");
             }
         }
         if let Some(line) = buffer.last_line() {

@@ -10,6 +10,7 @@ pub(super) mod stdout;
 use std::sync::Arc;
 
 use super::Waker;
+use crate::checkpoint::manifest::SourcePosition;
 use crate::env::Clock;
 use crate::error::Result;
 use crate::job::plan::{SourceConnector, SourcePlan};
@@ -37,22 +38,32 @@ pub trait Connector: Send {
     /// # Errors
     /// If the outside world fails. The connector is of no use any more.
     fn next(&mut self, now: i64) -> Result<Next<'_>>;
+
+    /// Where it goes on after the last line that was given out.
+    fn position(&self) -> SourcePosition;
 }
 
-/// Opens what a source reads. `waker` wakes the source's task.
+/// Opens what a source reads, at its start or where a checkpoint says. `waker` wakes the source's
+/// task.
 ///
 /// # Errors
-/// If it cannot be opened.
+/// If it cannot be opened, or is not what it was when the checkpoint was taken.
 pub fn open_source(
     plan: &SourcePlan,
     waker: &Waker,
     clock: &Arc<dyn Clock>,
+    restored: Option<&SourcePosition>,
 ) -> Result<Box<dyn Connector>> {
+    let start = SourcePosition::default();
+    let from = restored.unwrap_or(&start);
     Ok(match &plan.connector {
-        SourceConnector::File { path } => Box::new(file::Files::open(path, plan.line_bytes_max)?),
-        SourceConnector::Stdin => Box::new(stdin::Stdin::open(plan.line_bytes_max, waker)?),
+        SourceConnector::File { path } => {
+            Box::new(file::Files::open(path, plan.line_bytes_max, from)?)
+        }
+        SourceConnector::Stdin => Box::new(stdin::Stdin::open(plan.line_bytes_max, waker, from)?),
         SourceConnector::Generator(settings) => {
-            Box::new(generator::Generator::new(&plan.id, settings.clone(), clock.now_ms()))
+            let settings = settings.clone();
+            Box::new(generator::Generator::new(&plan.id, settings, clock.now_ms(), restored))
         }
     })
 }

@@ -5,6 +5,7 @@ use std::sync::mpsc::{self, Receiver, SyncSender, TryRecvError};
 
 use super::line_buffer::LineBuffer;
 use super::{Connector, Next};
+use crate::checkpoint::manifest::SourcePosition;
 use crate::error::{Error, Result};
 use crate::flow::Waker;
 
@@ -23,14 +24,20 @@ pub(in crate::flow) struct Stdin {
 
 impl Stdin {
     /// Starts to read.
-    pub(in crate::flow) fn open(line_bytes_max: usize, waker: &Waker) -> Result<Self> {
+    pub(in crate::flow) fn open(
+        line_bytes_max: usize,
+        waker: &Waker,
+        from: &SourcePosition,
+    ) -> Result<Self> {
         let (sender, chunks) = mpsc::sync_channel(CHUNKS_MAX);
         let waker = waker.clone();
         std::thread::Builder::new()
             .name("stdin".into())
             .spawn(move || read_chunks(&sender, &waker))
             .map_err(|cause| Error::input("cannot start a thread").caused_by(cause))?;
-        let buffer = LineBuffer::new(line_bytes_max);
+        let mut buffer = LineBuffer::new(line_bytes_max);
+        // What was read before is gone. Lines are counted on, so that none has two meanings.
+        buffer.go_on(from.offset, from.line);
         Ok(Self { chunks, buffer, named: false, at_end: false })
     }
 }
@@ -82,5 +89,10 @@ impl Connector for Stdin {
                 Err(TryRecvError::Disconnected) => self.at_end = true,
             }
         }
+    }
+
+    fn position(&self) -> SourcePosition {
+        let (offset, line) = self.buffer.place();
+        SourcePosition { done: Vec::new(), split: None, offset, line }
     }
 }

@@ -1,0 +1,508 @@
+//! Decides when a checkpoint begins, when it is complete, what is committed then and what is thrown
+//! away. A state machine: told the time and what tasks acknowledge, it says what is to be done.
+//!
+//! The order that makes output exactly-once, each step durable before the next begins:
+//!
+//! 1. every task has uploaded its part and made its prepared output durable, and acknowledges;
+//! 2. the manifest is written;
+//! 3. the prepared output is committed by renames, which a restore repeats;
+//! 4. older checkpoints are removed.
+//!
+//! Without a storage there are no manifests; the one barrier at the end commits the output. The
+//! design is Flink's (Carbone et al., Lightweight Asynchronous Snapshots for Distributed Dataflows,
+//! 2015).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use super::catalog::Catalog;
+use super::commit::Commits;
+use super::manifest::{
+    DeclaredState, Kind, Manifest, OperatorState, PartitionSnapshot, PreparedOutput, SourceState,
+};
+use super::storage::Storage;
+use crate::error::{Error, Result};
+use crate::state::SnapshotForm;
+
+/// Where a task writes its part of a checkpoint.
+#[derive(Clone)]
+pub struct Target {
+    /// The storage that file names are relative to.
+    pub storage: Arc<dyn Storage>,
+    /// The folder of this checkpoint's own files; empty for the root.
+    pub folder: String,
+    /// How state is written.
+    pub form: SnapshotForm,
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} ({:?})", self.folder, self.storage.root(), self.form)
+    }
+}
+
+/// What a task has to say about a barrier that passed it.
+#[derive(Debug)]
+pub struct Acknowledgement {
+    /// The barrier.
+    pub id: u64,
+    /// The task, counted as in [`CoordinatorSettings::tasks`].
+    pub task: usize,
+    /// Output that is durable now and waits to be committed. An error means that output is lost
+    /// unless the job goes back to an earlier checkpoint.
+    pub outputs: Result<Vec<PreparedOutput>>,
+    /// Its state, if that could be written.
+    pub part: Result<Part>,
+}
+
+/// The part of one task in a checkpoint.
+#[derive(Debug, Default)]
+pub struct Part {
+    /// Of a source.
+    pub source: Option<SourceState>,
+    /// Of an operator: its index, the partition, and what it wrote.
+    pub operator: Option<(usize, usize, PartitionSnapshot)>,
+}
+
+/// What is to be done outside.
+pub enum Action {
+    /// Send a barrier through all sources; with `hold` they read no further after it.
+    Inject {
+        /// Its number.
+        id: u64,
+        /// Where tasks write their state; none = they write none.
+        target: Option<Target>,
+        /// Whether sources stop reading.
+        hold: bool,
+    },
+    /// Let sources read again.
+    Resume,
+    /// End all tasks in good order: nothing is left to be committed.
+    Finish,
+    /// Answer whoever asked for a savepoint or a stop: where it is, or why not.
+    Answer(RequestId, Result<Option<String>>),
+    /// Tell the user.
+    Warn(String),
+}
+
+/// Who asked.
+pub type RequestId = u64;
+
+/// What the coordinator must know of the job.
+pub struct CoordinatorSettings {
+    /// The job's name.
+    pub job: String,
+    /// Key groups.
+    pub max_parallelism: u32,
+    /// How many tasks acknowledge, sources and partitions of operators.
+    pub tasks: usize,
+    /// How many sources.
+    pub sources: usize,
+    /// Id and states of each operator.
+    pub operators: Vec<(String, Vec<DeclaredState>)>,
+    /// Times and numbers; none = the job takes no checkpoints.
+    pub policy: Option<Policy>,
+}
+
+/// When checkpoints are taken and how many are kept. Times in milliseconds.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// From the start of one to the start of the next.
+    pub interval_ms: i64,
+    /// After which one that is not complete is given up.
+    pub timeout_ms: i64,
+    /// From the end of one to the start of the next, at least.
+    pub min_pause_ms: i64,
+    /// How many may be under way at once.
+    pub max_concurrent: usize,
+    /// How many in a row may fail before the job does.
+    pub tolerable_failures: u32,
+    /// How many complete ones are kept.
+    pub keep: usize,
+}
+
+/// What a checkpoint is taken for.
+#[derive(Clone)]
+enum Purpose {
+    Periodic,
+    Savepoint(RequestId),
+    /// The job ends with it: because its input has, or because somebody asked.
+    Last(Option<RequestId>),
+}
+
+struct InFlight {
+    purpose: Purpose,
+    kind: Kind,
+    target: Option<Target>,
+    started_ms: i64,
+    waiting: BTreeSet<usize>,
+    sources: Vec<SourceState>,
+    partitions: Vec<(usize, usize, PartitionSnapshot)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Running,
+    /// All input has ended: the last checkpoint is due.
+    Ending,
+    /// Somebody asked: sources are held, the last checkpoint is under way.
+    Stopping,
+    Finished,
+}
+
+/// What has happened so far, for people.
+#[derive(Debug, Clone, Default)]
+pub struct Progress {
+    /// Complete checkpoints and savepoints.
+    pub completed: u64,
+    /// Those that failed or timed out.
+    pub failed: u64,
+    /// Under way.
+    pub in_flight: usize,
+    /// The newest complete one.
+    pub last: Option<Completed>,
+}
+
+/// A complete checkpoint, for people.
+#[derive(Debug, Clone)]
+pub struct Completed {
+    /// Its number.
+    pub id: u64,
+    /// What it is.
+    pub kind: Kind,
+    /// When, in milliseconds since 1970.
+    pub completed_ms: i64,
+    /// From barrier to manifest.
+    pub duration_ms: i64,
+    /// Length of all files that it needs.
+    pub bytes: u64,
+}
+
+/// The coordinator of one attempt to run a job.
+pub struct Coordinator {
+    settings: CoordinatorSettings,
+    catalog: Option<Catalog>,
+    commits: Commits,
+    phase: Phase,
+    next_id: u64,
+    in_flight: BTreeMap<u64, InFlight>,
+    /// What waits to be committed, by the barrier that it precedes.
+    prepared: Vec<(u64, PreparedOutput)>,
+    exhausted: BTreeSet<usize>,
+    /// Given up, with files that tasks may still have been writing.
+    given_up: Vec<u64>,
+    failures: u32,
+    next_periodic_ms: i64,
+    ended_ms: i64,
+    progress: Progress,
+    actions: Vec<Action>,
+}
+
+impl Coordinator {
+    /// A coordinator that numbers barriers from `next_id`. `first` is what the first commit of the
+    /// run does besides.
+    pub fn new(
+        settings: CoordinatorSettings,
+        catalog: Option<Catalog>,
+        commits: Commits,
+        next_id: u64,
+        first: Vec<PreparedOutput>,
+        now: i64,
+    ) -> Self {
+        let interval = settings.policy.as_ref().map_or(0, |policy| policy.interval_ms);
+        Self {
+            settings,
+            catalog,
+            commits,
+            phase: Phase::Running,
+            next_id,
+            in_flight: BTreeMap::new(),
+            prepared: first.into_iter().map(|output| (0, output)).collect(),
+            exhausted: BTreeSet::new(),
+            given_up: Vec::new(),
+            failures: 0,
+            next_periodic_ms: now.saturating_add(interval),
+            ended_ms: i64::MIN,
+            progress: Progress::default(),
+            actions: Vec::new(),
+        }
+    }
+
+    /// What is to be done, in order.
+    pub fn take_actions(&mut self) -> Vec<Action> {
+        std::mem::take(&mut self.actions)
+    }
+
+    /// What has happened so far.
+    pub fn progress(&self) -> Progress {
+        Progress { in_flight: self.in_flight.len(), ..self.progress.clone() }
+    }
+
+    /// The number that the next barrier gets.
+    pub fn next_id(&self) -> u64 {
+        self.next_id
+    }
+
+    /// When [`tick`](Self::tick) has something to do, unless something else happens before.
+    pub fn next_tick(&self) -> Option<i64> {
+        let policy = self.settings.policy.as_ref()?;
+        let timeouts = self.in_flight.values().map(|one| one.started_ms + policy.timeout_ms);
+        let periodic = (self.phase == Phase::Running && self.has_room(policy))
+            .then(|| self.next_periodic_ms.max(self.pause_ends(policy)));
+        timeouts.chain(periodic).min()
+    }
+
+    fn pause_ends(&self, policy: &Policy) -> i64 {
+        self.ended_ms.saturating_add(policy.min_pause_ms)
+    }
+
+    fn has_room(&self, policy: &Policy) -> bool {
+        self.in_flight.len() < policy.max_concurrent
+    }
+
+    /// Does what is due: gives up what takes too long, begins what it is time for.
+    ///
+    /// # Errors
+    /// If the job must fail: too many checkpoints did.
+    pub fn tick(&mut self, now: i64) -> Result<()> {
+        if let Some(policy) = self.settings.policy.clone() {
+            let late = |one: &InFlight| one.started_ms + policy.timeout_ms <= now;
+            let late: Vec<u64> =
+                self.in_flight.iter().filter(|(_, one)| late(one)).map(|(&id, _)| id).collect();
+            for id in late {
+                let waiting = self.in_flight[&id].waiting.len();
+                let why = format!("{waiting} tasks did not acknowledge it within checkpoint.timeout");
+                self.give_up(id, Error::storage(why), now)?;
+            }
+            let due = self.next_periodic_ms.max(self.pause_ends(&policy)) <= now;
+            if self.phase == Phase::Running && due && self.has_room(&policy) {
+                self.next_periodic_ms = now.saturating_add(policy.interval_ms);
+                self.begin(Purpose::Periodic, self.checkpoint_target(), now);
+            }
+        }
+        let retry_due = self.failures == 0 || self.next_periodic_ms <= now;
+        if self.phase == Phase::Ending && self.in_flight.is_empty() && retry_due {
+            self.begin(Purpose::Last(None), self.checkpoint_target(), now);
+        }
+        Ok(())
+    }
+
+    /// A source has no more records.
+    pub fn exhausted(&mut self, source: usize) {
+        self.exhausted.insert(source);
+        if self.exhausted.len() == self.settings.sources && self.phase == Phase::Running {
+            self.phase = Phase::Ending;
+        }
+    }
+
+    /// Somebody asks for a savepoint at `target`; the answer comes as an action.
+    pub fn savepoint(&mut self, request: RequestId, target: Target, now: i64) {
+        match self.phase {
+            Phase::Running => self.begin(Purpose::Savepoint(request), Some(target), now),
+            _ => self.refuse(request),
+        }
+    }
+
+    /// Somebody asks the job to end with a last checkpoint, or with a savepoint at `target`.
+    pub fn stop(&mut self, request: RequestId, target: Option<Target>, now: i64) {
+        if self.phase != Phase::Running {
+            return self.refuse(request);
+        }
+        self.phase = Phase::Stopping;
+        let target = target.or_else(|| self.checkpoint_target());
+        self.begin(Purpose::Last(Some(request)), target, now);
+    }
+
+    fn refuse(&mut self, request: RequestId) {
+        let error = Error::input("the job is about to end");
+        self.actions.push(Action::Answer(request, Err(error)));
+    }
+
+    /// Where the next checkpoint lies, if checkpoints are taken.
+    fn checkpoint_target(&self) -> Option<Target> {
+        let catalog = self.catalog.as_ref()?;
+        let folder = format!("chk-{}", self.next_id);
+        Some(Target { storage: catalog.storage.clone(), folder, form: SnapshotForm::Native })
+    }
+
+    fn begin(&mut self, purpose: Purpose, target: Option<Target>, now: i64) {
+        let id = self.next_id;
+        self.next_id += 1;
+        let hold = matches!(purpose, Purpose::Last(_));
+        self.actions.push(Action::Inject { id, target: target.clone(), hold });
+        let canonical = target.as_ref().is_some_and(|to| to.form == SnapshotForm::Canonical);
+        let in_flight = InFlight {
+            purpose,
+            kind: if canonical { Kind::Savepoint } else { Kind::Checkpoint },
+            target,
+            started_ms: now,
+            waiting: (0..self.settings.tasks).collect(),
+            sources: Vec::new(),
+            partitions: Vec::new(),
+        };
+        self.in_flight.insert(id, in_flight);
+    }
+
+    /// A task acknowledges a barrier.
+    ///
+    /// # Errors
+    /// If the job must fail: output was lost or cannot be committed, or too many checkpoints failed.
+    pub fn acknowledge(&mut self, acknowledgement: Acknowledgement, now: i64) -> Result<()> {
+        let Acknowledgement { id, task, outputs, part } = acknowledgement;
+        // Also what a barrier prepared whose checkpoint was given up waits for the next one.
+        self.prepared.extend(outputs?.into_iter().map(|output| (id, output)));
+        let Some(one) = self.in_flight.get_mut(&id) else { return Ok(()) };
+        match part {
+            Ok(part) => {
+                one.waiting.remove(&task);
+                one.sources.extend(part.source);
+                one.partitions.extend(part.operator);
+                if one.waiting.is_empty() { self.complete(id, now) } else { Ok(()) }
+            }
+            Err(error) => self.give_up(id, error, now),
+        }
+    }
+
+    /// All tasks have acknowledged: writes the manifest, then commits.
+    fn complete(&mut self, id: u64, now: i64) -> Result<()> {
+        let one = self.in_flight.remove(&id).expect("it was acknowledged just now");
+        let manifest = self.manifest(id, &one, now);
+        if let Some(target) = &one.target
+            && let Err(error) = super::catalog::write(&*target.storage, &target.folder, &manifest)
+        {
+            self.in_flight.insert(id, one);
+            return self.give_up(id, error, now);
+        }
+        // A savepoint of a job that goes on commits nothing: recovery may go back to before it.
+        if !matches!(one.purpose, Purpose::Savepoint(_)) {
+            let outputs: Vec<&PreparedOutput> = up_to(&self.prepared, id).collect();
+            self.commits.commit(&outputs)?;
+            self.prepared.retain(|(before, _)| *before > id);
+        }
+        self.failures = 0;
+        self.ended_ms = now;
+        self.note(id, &one, &manifest, now);
+        self.forget_older(id, &one);
+        let place = one.target.as_ref().map(place_of);
+        match one.purpose {
+            Purpose::Periodic => {}
+            Purpose::Savepoint(request) => self.actions.push(Action::Answer(request, Ok(place))),
+            Purpose::Last(request) => {
+                self.phase = Phase::Finished;
+                self.actions.push(Action::Finish);
+                let answer = request.map(|request| Action::Answer(request, Ok(place)));
+                self.actions.extend(answer);
+            }
+        }
+        Ok(())
+    }
+
+    fn manifest(&self, id: u64, one: &InFlight, now: i64) -> Manifest {
+        let operator = |(index, (id, states)): (usize, &(String, Vec<DeclaredState>))| {
+            let mut parts: Vec<_> =
+                one.partitions.iter().filter(|(operator, ..)| *operator == index).collect();
+            parts.sort_by_key(|(_, partition, _)| *partition);
+            let partitions = parts.into_iter().map(|(.., snapshot)| snapshot.clone()).collect();
+            OperatorState { id: id.clone(), states: states.clone(), partitions }
+        };
+        Manifest {
+            id,
+            kind: one.kind,
+            job: self.settings.job.clone(),
+            completed_ms: now,
+            written_by: concat!("tidegate ", env!("CARGO_PKG_VERSION")).into(),
+            max_parallelism: self.settings.max_parallelism,
+            sources: one.sources.clone(),
+            operators: self.settings.operators.iter().enumerate().map(operator).collect(),
+            outputs: up_to(&self.prepared, id).cloned().collect(),
+        }
+    }
+
+    fn note(&mut self, id: u64, one: &InFlight, manifest: &Manifest, now: i64) {
+        if one.target.is_none() {
+            return;
+        }
+        self.progress.completed += 1;
+        self.progress.last = Some(Completed {
+            id,
+            kind: one.kind,
+            completed_ms: now,
+            duration_ms: now - one.started_ms,
+            bytes: manifest.files().map(|file| file.bytes).sum(),
+        });
+    }
+
+    /// Removes what a complete checkpoint makes useless. What cannot be removed does no harm.
+    fn forget_older(&mut self, id: u64, one: &InFlight) {
+        if one.kind != Kind::Checkpoint {
+            return;
+        }
+        // Its acknowledgements are complete, so those of older ones are in as well.
+        let older: Vec<u64> = self.in_flight.range(..id).map(|(&older, _)| older).collect();
+        for older in older {
+            let subsumed = self.in_flight.remove(&older).expect("it was found just now");
+            let error = Error::storage(format!("checkpoint {id} was complete before it"));
+            self.given_up.push(older);
+            self.answer_failure(&subsumed.purpose, error);
+        }
+        let (Some(catalog), Some(policy)) = (&self.catalog, &self.settings.policy) else { return };
+        // What was uploaded for a later one may still be shared by those under way.
+        let (given_up, later) = self.given_up.iter().partition(|given_up| **given_up < id);
+        let given_up: Vec<u64> = given_up;
+        self.given_up = later;
+        if let Err(error) = catalog.prune(policy.keep, &given_up) {
+            let message = format!("older checkpoints could not be removed: {}", error.full_text());
+            self.actions.push(Action::Warn(message));
+        }
+    }
+
+    /// A checkpoint has failed. The job goes on if that is tolerable.
+    fn give_up(&mut self, id: u64, error: Error, now: i64) -> Result<()> {
+        let Some(one) = self.in_flight.remove(&id) else { return Ok(()) };
+        self.given_up.push(id);
+        self.progress.failed += 1;
+        self.ended_ms = now;
+        let message = format!("checkpoint {id} failed: {}", error.full_text());
+        let asked = matches!(one.purpose, Purpose::Savepoint(_) | Purpose::Last(Some(_)));
+        if self.phase == Phase::Stopping {
+            // The job is better off running than stopped with nothing to go on from.
+            self.phase = Phase::Running;
+            self.actions.push(Action::Resume);
+            if self.exhausted.len() == self.settings.sources {
+                self.phase = Phase::Ending;
+            }
+        }
+        self.answer_failure(&one.purpose, error);
+        if asked {
+            return Ok(());
+        }
+        self.failures += 1;
+        let tolerable = self.settings.policy.as_ref().map_or(0, |p| p.tolerable_failures);
+        if self.failures > tolerable {
+            let hint = "look at the storage; checkpoint.tolerable_failures says how many may fail \
+                        in a row";
+            return Err(Error::storage(message).hint(hint));
+        }
+        let interval = self.settings.policy.as_ref().map_or(0, |policy| policy.interval_ms);
+        self.next_periodic_ms = now.saturating_add(interval);
+        self.actions.push(Action::Warn(message));
+        Ok(())
+    }
+
+    fn answer_failure(&mut self, purpose: &Purpose, error: Error) {
+        if let Purpose::Savepoint(request) | Purpose::Last(Some(request)) = purpose {
+            self.actions.push(Action::Answer(*request, Err(error)));
+        }
+    }
+}
+
+/// What is committed with a barrier.
+fn up_to(prepared: &[(u64, PreparedOutput)], id: u64) -> impl Iterator<Item = &PreparedOutput> {
+    prepared.iter().filter(move |(before, _)| *before <= id).map(|(_, output)| output)
+}
+
+fn place_of(target: &Target) -> String {
+    let root = target.storage.root();
+    if target.folder.is_empty() { root } else { format!("{root}/{}", target.folder) }
+}

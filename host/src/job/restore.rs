@@ -1,0 +1,135 @@
+//! From a manifest to what each task of a plan begins with: by id, by name of state, by key group.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::plan::{OperatorPlan, Plan};
+use crate::checkpoint::catalog::Located;
+use crate::checkpoint::manifest::{Manifest, OperatorState, PartitionSnapshot, SourceState};
+use crate::error::{Error, Result};
+use crate::model::{KeyGroup, TIME_NONE};
+
+/// A manifest that fits the plan.
+pub(super) struct Restored<'a> {
+    pub(super) located: &'a Located,
+    sources: BTreeMap<&'a str, &'a SourceState>,
+    operators: BTreeMap<&'a str, &'a OperatorState>,
+}
+
+/// What one partition of an operator begins with.
+pub(super) struct PartitionStart<'a> {
+    /// Which snapshots overlap with its key groups.
+    pub(super) snapshots: Vec<&'a PartitionSnapshot>,
+    /// By index in the manifest, the index of the state in the function's declaration.
+    pub(super) state_of: Vec<usize>,
+    /// The least watermark that was in force.
+    pub(super) watermark: i64,
+}
+
+impl<'a> Restored<'a> {
+    /// Holds a manifest against the plan.
+    ///
+    /// # Errors
+    /// If it belongs to another job, or has what the job has no place for.
+    pub(super) fn new(located: &'a Located, plan: &Plan) -> Result<Self> {
+        let manifest: &Manifest = &located.manifest;
+        manifest.check_job(&plan.name)?;
+        if manifest.max_parallelism != plan.max_parallelism {
+            let message = format!(
+                "the job has {} key groups, but {} {} was taken with {}",
+                plan.max_parallelism,
+                manifest.kind.word(),
+                manifest.id,
+                manifest.max_parallelism
+            );
+            let hint = format!(
+                "set job.max_parallelism to {}: it cannot change in the life of a job",
+                manifest.max_parallelism
+            );
+            return Err(Error::input(message).hint(hint));
+        }
+        for source in &manifest.sources {
+            if plan.sources.iter().all(|plan| plan.id != source.id) {
+                return Err(lacks(manifest, "the position of a source", &source.id));
+            }
+        }
+        for operator in &manifest.operators {
+            let known = plan.operators.iter().any(|plan| plan.id == operator.id);
+            if !known && !operator.states.is_empty() {
+                return Err(lacks(manifest, "state of an operator", &operator.id));
+            }
+        }
+        Ok(Self {
+            located,
+            sources: manifest.sources.iter().map(|one| (one.id.as_str(), one)).collect(),
+            operators: manifest.operators.iter().map(|one| (one.id.as_str(), one)).collect(),
+        })
+    }
+
+    /// Where a source goes on; none if it is new.
+    pub(super) fn source(&self, id: &str) -> Option<&'a SourceState> {
+        self.sources.get(id).copied()
+    }
+
+    /// What a partition begins with; none if the operator is new.
+    ///
+    /// # Errors
+    /// If its function does not declare what the operator had.
+    pub(super) fn partition(
+        &self,
+        plan: &OperatorPlan,
+        groups: &Range<u32>,
+    ) -> Result<Option<PartitionStart<'a>>> {
+        let Some(operator) = self.operators.get(plan.id.as_str()) else { return Ok(None) };
+        let overlaps =
+            |one: &&PartitionSnapshot| one.first_group < groups.end && groups.start < one.end_group;
+        let watermarks = operator.partitions.iter().map(|one| one.watermark.unwrap_or(TIME_NONE));
+        Ok(Some(PartitionStart {
+            snapshots: operator.partitions.iter().filter(overlaps).collect(),
+            state_of: states_of(operator, plan)?,
+            watermark: watermarks.min().unwrap_or(TIME_NONE),
+        }))
+    }
+}
+
+/// Finds each state of the manifest among those that the function declares.
+fn states_of(operator: &OperatorState, plan: &OperatorPlan) -> Result<Vec<usize>> {
+    let declared = &plan.component.declaration().states;
+    let find = |had: &crate::checkpoint::manifest::DeclaredState| {
+        let (id, name) = (&plan.id, &had.name);
+        let Some(index) = declared.iter().position(|state| state.name == *name) else {
+            let message = format!(
+                "operator {id:?} had a state {name:?}, which its function does not declare"
+            );
+            return Err(Error::input(message).hint(
+                "restore with a function that declares it; nothing was changed",
+            ));
+        };
+        let kind = declared[index].kind;
+        if kind != had.kind {
+            let message = format!(
+                "state {name:?} of operator {id:?} was a {:?} state, its function declares a \
+                 {kind:?} state",
+                had.kind
+            );
+            return Err(Error::input(message).hint("give the new state another name"));
+        }
+        Ok(index)
+    };
+    operator.states.iter().map(find).collect()
+}
+
+fn lacks(manifest: &Manifest, what: &str, id: &str) -> Error {
+    let message =
+        format!("{} {} holds {what} {id:?}, which the job lacks", manifest.kind.word(), manifest.id);
+    Error::input(message).hint("nothing is restored in part: put the id back into the job file")
+}
+
+/// The key groups of a partition.
+pub(super) fn groups_of(partition: u32, parallelism: u32, max_parallelism: u32) -> Range<u32> {
+    let owner = |group: &u32| KeyGroup(*group).partition(parallelism, max_parallelism).0;
+    let mut groups = (0..max_parallelism).skip_while(|group| owner(group) < partition);
+    let first = groups.next().unwrap_or(max_parallelism);
+    let end = (first..max_parallelism).find(|group| owner(group) > partition);
+    first..end.unwrap_or(max_parallelism)
+}

@@ -1,0 +1,159 @@
+//! One state of all keys of a partition: cells by slot.
+
+use super::Slot;
+use super::cell::{self, Cell};
+use super::key_table::prefetch;
+use crate::model::{Packed, StateKind};
+
+/// The cells of one declared state.
+#[derive(Debug)]
+pub(super) struct Column {
+    kind: StateKind,
+    cells: Vec<Option<Cell>>,
+}
+
+/// One change to one state, as in the contract, of a key that the caller has found.
+#[derive(Debug, Clone, Copy)]
+pub struct StateChange<'a> {
+    /// Whose state.
+    pub slot: Slot,
+    /// The operation, valid for the state's kind.
+    pub operation: u8,
+    /// Its entry.
+    pub entry: &'a [u8],
+}
+
+/// What a change did to a cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// The key had no such state and has it now.
+    Appeared,
+    /// The key had it and has it no more.
+    Vanished,
+    /// Neither.
+    Changed,
+}
+
+impl Column {
+    pub(super) fn new(kind: StateKind) -> Self {
+        Self { kind, cells: Vec::new() }
+    }
+
+    /// Makes room for so many slots.
+    pub(super) fn grow(&mut self, slots: usize) {
+        if self.cells.len() < slots {
+            self.cells.resize_with(slots, || None);
+        }
+    }
+
+    /// What a key has, if it has anything.
+    pub(super) fn get(&self, slot: Slot) -> Option<&[u8]> {
+        self.cells.get(slot.index()).and_then(Option::as_deref)
+    }
+
+    /// Puts a whole cell in place, or none.
+    pub(super) fn set(&mut self, slot: Slot, bytes: Option<&[u8]>) {
+        self.cells[slot.index()] = bytes.map(Cell::from_slice);
+    }
+
+    /// Starts to bring the cells of some keys into the cache.
+    pub(super) fn prefetch(&self, slots: &[Slot]) {
+        slots.iter().filter_map(|slot| self.cells.get(slot.index())).for_each(prefetch);
+    }
+
+    /// Appends the state of some keys to `forms` and `values` as in the contract's `state-column`.
+    pub(super) fn read(&self, slots: &[Slot], forms: &mut Vec<u8>, values: &mut Packed) {
+        for &slot in slots {
+            match self.get(slot) {
+                Some(cell) => {
+                    forms.push(1);
+                    values.push(cell);
+                }
+                None => {
+                    forms.push(0);
+                    values.seal();
+                }
+            }
+        }
+    }
+
+    /// Applies one change to a slot that there is room for.
+    pub(super) fn apply(&mut self, change: StateChange<'_>) -> Effect {
+        let cell = &mut self.cells[change.slot.index()];
+        let before = cell.is_some();
+        cell::apply(cell, self.kind, change.operation, change.entry);
+        match (before, cell.is_some()) {
+            (false, true) => Effect::Appeared,
+            (true, false) => Effect::Vanished,
+            _ => Effect::Changed,
+        }
+    }
+
+    /// The first key whose state would have more than `bytes_max` bytes after these changes, and
+    /// how many.
+    pub(super) fn find_oversized<'a>(
+        &self,
+        changes: impl Iterator<Item = StateChange<'a>> + Clone,
+        bytes_max: usize,
+    ) -> Option<(Slot, usize)> {
+        let before = |slot: Slot| self.cells.get(slot.index()).and_then(Option::as_ref);
+        // What all changes add to the largest state is a bound that nearly always settles it. Each
+        // entry of a list or map comes with at most eight bytes of lengths.
+        let added: usize = changes.clone().map(|change| change.entry.len() + 8).sum();
+        let largest = changes.clone().filter_map(|change| before(change.slot).map(Cell::len)).max();
+        if added + largest.unwrap_or(0) <= bytes_max {
+            return None;
+        }
+        let mut after = std::collections::BTreeMap::new();
+        for change in changes {
+            let cell = after.entry(change.slot).or_insert_with(|| before(change.slot).cloned());
+            cell::apply(cell, self.kind, change.operation, change.entry);
+        }
+        let size = |cell: Option<Cell>| cell.map_or(0, |cell| cell.len());
+        let mut sizes = after.into_iter().map(|(slot, cell)| (slot, size(cell)));
+        sizes.find(|(_, size)| *size > bytes_max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(slot: Slot, operation: u8, entry: &[u8]) -> StateChange<'_> {
+        StateChange { slot, operation, entry }
+    }
+
+    const SLOTS: [Slot; 2] = [Slot(0), Slot(1)];
+
+    fn column(kind: StateKind) -> Column {
+        let mut column = Column::new(kind);
+        column.grow(2);
+        column
+    }
+
+    #[test]
+    fn reads_what_was_put_and_tells_what_appears_and_vanishes() {
+        let mut column = column(StateKind::Value);
+        assert_eq!(column.apply(change(SLOTS[1], 1, b"x")), Effect::Appeared);
+        assert_eq!(column.apply(change(SLOTS[1], 1, b"")), Effect::Changed);
+        let (mut forms, mut values) = (Vec::new(), Packed::default());
+        column.read(&SLOTS, &mut forms, &mut values);
+        assert_eq!((forms, values.ends), (vec![0, 1], vec![0, 0]));
+        assert_eq!(column.apply(change(SLOTS[1], 0, b"")), Effect::Vanished);
+    }
+
+    #[test]
+    fn finds_the_key_whose_list_outgrows_the_limit() {
+        let mut column = column(StateKind::List);
+        for slot in SLOTS {
+            column.apply(change(slot, 1, b"123456"));
+        }
+        let more = [
+            change(SLOTS[0], 0, b""),
+            change(SLOTS[0], 1, b"1234567890"),
+            change(SLOTS[1], 1, b"1"),
+        ];
+        assert_eq!(column.find_oversized(more.iter().copied(), 14), Some((SLOTS[1], 15)));
+        assert_eq!(column.find_oversized(more.iter().copied(), 15), None);
+    }
+}

@@ -1,0 +1,285 @@
+//! The keyed states and timers of one partition: the `hashmap` backend, and the cache above a store
+//! that makes it the `rocksdb` backend.
+
+use super::cache::Cache;
+use super::column::{Column, Effect, StateChange};
+use super::entry::{self, Entry, EntryKind};
+use super::key_table::KeyTable;
+use super::snapshot::{Cursor, Rows};
+use super::store::{Frozen, Store};
+use super::timers::Timers;
+use super::{SnapshotForm, Slot};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{KeyGroup, KeyHash, Packed, StateKind, TimeDomain};
+
+/// All that a partition remembers of its keys.
+#[derive(Debug)]
+pub struct KeyedState {
+    /// Which slot stands for which key.
+    pub keys: KeyTable,
+    columns: Vec<Column>,
+    /// Event time, processing time.
+    timers: [Timers; 2],
+    max_parallelism: u32,
+    cache: Option<Cache>,
+    snapshot: Option<Cursor>,
+}
+
+impl KeyedState {
+    /// Without anything yet, on the heap, for states of these kinds.
+    pub fn on_heap(kinds: impl IntoIterator<Item = StateKind>, max_parallelism: u32) -> Self {
+        Self {
+            keys: KeyTable::default(),
+            columns: kinds.into_iter().map(Column::new).collect(),
+            timers: Default::default(),
+            max_parallelism,
+            cache: None,
+            snapshot: None,
+        }
+    }
+
+    /// As a cache of `budget` bytes above a store, with what the store holds.
+    pub fn on_store(
+        kinds: impl IntoIterator<Item = StateKind>,
+        max_parallelism: u32,
+        store: Box<dyn Store>,
+        budget: usize,
+    ) -> Self {
+        let mut state = Self::on_heap(kinds, max_parallelism);
+        state.cache = Some(Cache::new(store, budget, state.columns.len(), max_parallelism));
+        state
+    }
+
+    /// The slots of some keys, which are entered if they are new and brought into memory.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn enter(
+        &mut self,
+        keys: &Packed,
+        hashes: &[KeyHash],
+        slots: &mut Vec<Slot>,
+    ) -> Result<()> {
+        slots.clear();
+        self.keys.prefetch(hashes);
+        slots.extend(keys.iter().zip(hashes).map(|(key, &hash)| self.keys.enter(key, hash)));
+        self.grow();
+        self.load(slots)?;
+        self.columns.iter().for_each(|column| column.prefetch(slots));
+        Ok(())
+    }
+
+    fn grow(&mut self) {
+        let slots = self.keys.slots();
+        self.columns.iter_mut().for_each(|column| column.grow(slots));
+        if let Some(cache) = &mut self.cache {
+            cache.grow(slots);
+        }
+    }
+
+    /// Brings the states of keys into memory whose slots are known.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn load(&mut self, slots: &[Slot]) -> Result<()> {
+        match &mut self.cache {
+            Some(cache) => cache.load(slots, &mut self.keys, &mut self.columns),
+            None => Ok(()),
+        }
+    }
+
+    /// Forgets those keys that have neither state nor timers any more.
+    pub fn sweep(&mut self, slots: impl IntoIterator<Item = Slot>) {
+        slots.into_iter().for_each(|slot| self.keys.sweep(slot));
+    }
+
+    /// Keeps memory within its budget. Slots are not valid any more after this.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn trim(&mut self) -> Result<()> {
+        match &mut self.cache {
+            Some(cache) => cache.trim(&mut self.keys, &mut self.columns),
+            None => Ok(()),
+        }
+    }
+
+    /// Reads one state of some loaded keys: appends to `forms` and `values` as in the contract's
+    /// `state-column`.
+    pub fn read(&self, state: usize, slots: &[Slot], forms: &mut Vec<u8>, values: &mut Packed) {
+        self.columns[state].read(slots, forms, values);
+    }
+
+    /// The first key whose state would have more than `bytes_max` bytes after these changes, and
+    /// how many.
+    pub fn find_oversized<'a>(
+        &self,
+        state: usize,
+        changes: impl Iterator<Item = StateChange<'a>> + Clone,
+        bytes_max: usize,
+    ) -> Option<(Slot, usize)> {
+        self.columns[state].find_oversized(changes, bytes_max)
+    }
+
+    /// Applies changes to one state of loaded keys in order.
+    pub fn apply<'a>(
+        &mut self,
+        state: usize,
+        changes: impl Iterator<Item = StateChange<'a>> + Clone,
+    ) {
+        if self.snapshot.is_some() && self.cache.is_none() {
+            changes.clone().for_each(|change| self.about_to_change(change.slot));
+        }
+        let Self { columns, keys, cache, .. } = self;
+        let column = &mut columns[state];
+        match cache {
+            None => changes.for_each(|change| match column.apply(change) {
+                Effect::Appeared => keys.retain(change.slot),
+                Effect::Vanished => keys.release(change.slot),
+                Effect::Changed => {}
+            }),
+            Some(cache) => changes.for_each(|change| {
+                let length = |column: &Column| column.get(change.slot).map_or(0, <[u8]>::len);
+                let before = length(column);
+                column.apply(change);
+                cache.note(change.slot, state, before, length(column));
+            }),
+        }
+    }
+
+    /// The timers of a domain.
+    pub fn timers(&mut self, domain: TimeDomain) -> &mut Timers {
+        &mut self.timers[index_of(domain)]
+    }
+
+    /// How many timers a key has, of both domains.
+    pub fn count_timers(&self, slot: Slot) -> usize {
+        self.timers.iter().map(|timers| timers.count(slot)).sum()
+    }
+
+    /// Whether a key has a timer.
+    pub fn has_timer(&self, domain: TimeDomain, slot: Slot, timestamp: i64) -> bool {
+        self.timers[index_of(domain)].contains(slot, timestamp)
+    }
+
+    /// Calls `visit` with the time of each event-time timer due at `time` whose key is part of the
+    /// current call, and the index of that key.
+    pub fn for_each_due_in_call(&mut self, time: i64, mut visit: impl FnMut(i64, u32)) {
+        let Self { keys, timers, .. } = self;
+        timers[index_of(TimeDomain::Event)].for_each_due(time, |timestamp, slot| {
+            if let Some(local) = keys.local(slot) {
+                visit(timestamp, local);
+            }
+        });
+    }
+
+    /// Registers a timer, if it is not there.
+    pub fn register_timer(&mut self, domain: TimeDomain, slot: Slot, timestamp: i64) {
+        self.about_to_change(slot);
+        if self.timers(domain).register(slot, timestamp) {
+            self.keys.retain(slot);
+        }
+    }
+
+    /// Deletes a timer, if it is there.
+    pub fn delete_timer(&mut self, domain: TimeDomain, slot: Slot, timestamp: i64) {
+        self.about_to_change(slot);
+        if self.timers(domain).delete(slot, timestamp) {
+            self.keys.release(slot);
+        }
+    }
+
+    fn about_to_change(&mut self, slot: Slot) {
+        if let Some(mut cursor) = self.snapshot.take() {
+            cursor.take(slot, self.rows());
+            self.snapshot = Some(cursor);
+        }
+    }
+
+    fn rows(&self) -> Rows<'_> {
+        let columns = if self.cache.is_some() { &[][..] } else { &self.columns };
+        Rows { keys: &self.keys, columns, timers: &self.timers }
+    }
+
+    /// Begins a snapshot of this moment; [`advance_snapshot`](Self::advance_snapshot) makes it. What
+    /// a store holds is frozen at once and comes back. A snapshot still under way is given up.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn begin_snapshot(&mut self, form: SnapshotForm) -> Result<Frozen> {
+        self.snapshot = Some(Cursor::new(self.keys.slots(), self.max_parallelism));
+        let Some(cache) = &mut self.cache else { return Ok(Frozen::Nothing) };
+        cache.write_back(&self.keys, &self.columns)?;
+        match form {
+            SnapshotForm::Native => cache.store.freeze_tables().map(Frozen::Tables),
+            SnapshotForm::Canonical => cache.store.freeze_entries().map(Frozen::Entries),
+        }
+    }
+
+    /// Goes on with the snapshot for a bounded time and hands on entries by key group, in the
+    /// encoding of [`entry`]. Returns whether it is complete.
+    pub fn advance_snapshot(&mut self, hand_on: &mut dyn FnMut(KeyGroup, Vec<u8>)) -> bool {
+        let Some(mut cursor) = self.snapshot.take() else { return true };
+        let done = cursor.step(self.rows());
+        cursor.take_ready().into_iter().for_each(|(group, entries)| hand_on(group, entries));
+        if !done {
+            self.snapshot = Some(cursor);
+        }
+        done
+    }
+
+    /// Adds entries of a snapshot. `state_of` says which of this partition's states an entry's
+    /// index means.
+    ///
+    /// # Errors
+    /// If the entries cannot be read, or the store fails.
+    pub fn restore(&mut self, entries: &[u8], state_of: &[usize]) -> Result<()> {
+        for entry in entry::read(entries) {
+            let entry = entry.map_err(|at| malformed(&format!("at byte {} of it", at.offset)))?;
+            self.restore_entry(entry, state_of)?;
+        }
+        self.trim()
+    }
+
+    fn restore_entry(&mut self, entry: Entry<'_>, state_of: &[usize]) -> Result<()> {
+        let slot = self.keys.enter(entry.key, KeyHash::of(entry.key));
+        self.grow();
+        let domain = match entry.kind {
+            EntryKind::EventTimer => TimeDomain::Event,
+            EntryKind::ProcessingTimer => TimeDomain::Processing,
+            EntryKind::State(index) => {
+                let state = state_of.get(usize::from(index)).copied();
+                let state = state.ok_or_else(|| malformed("it has a state of no name"))?;
+                return self.restore_cell(slot, state, entry.value);
+            }
+        };
+        let time = entry.value.try_into().map_err(|_| malformed("it has a timer of no time"))?;
+        self.register_timer(domain, slot, i64::from_le_bytes(time));
+        Ok(())
+    }
+
+    fn restore_cell(&mut self, slot: Slot, state: usize, value: &[u8]) -> Result<()> {
+        if self.cache.is_some() {
+            self.load(&[slot])?;
+        } else if self.columns[state].get(slot).is_none() {
+            self.keys.retain(slot);
+        }
+        let before = self.columns[state].get(slot).map_or(0, <[u8]>::len);
+        self.columns[state].set(slot, Some(value));
+        if let Some(cache) = &mut self.cache {
+            cache.note(slot, state, before, value.len());
+        }
+        Ok(())
+    }
+}
+
+fn index_of(domain: TimeDomain) -> usize {
+    match domain {
+        TimeDomain::Event => 0,
+        TimeDomain::Processing => 1,
+    }
+}
+
+fn malformed(what: &str) -> Error {
+    Error::new(ErrorKind::Storage, format!("entries of a snapshot cannot be read: {what}"))
+}
