@@ -13,8 +13,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tidegate::error::{Error, Result};
-use tidegate::model::{Batch, KeyHash, Limits, TIME_END, TIME_NONE};
+use tidegate::model::{Batch, KeyHash, Limits, MAX_PARALLELISM_DEFAULT, TIME_END, TIME_NONE};
 use tidegate::operator::{Firings, Operator, OperatorSettings, Outputs, Rejected, Rejections};
+use tidegate::state::KeyedState;
 use tidegate::wasm::{Component, Engine, LogSink, OpenContext};
 
 /// The worker's policy for what the function faults at: the first one ends the worker.
@@ -73,7 +74,9 @@ fn open(component: Component) -> Result<Operator> {
         log: LogSink::none(),
         rejections: Box::new(FailFast),
     };
-    Operator::open(settings).map_err(|fault| Error::input(fault.message))
+    let states = settings.component.declaration().states.iter().map(|state| state.kind);
+    let state = KeyedState::on_heap(states, MAX_PARALLELISM_DEFAULT);
+    Operator::open(settings, state, TIME_NONE).map_err(|fault| Error::input(fault.message))
 }
 
 fn process(operator: &mut Operator, batch: &mut Batch, out: &mut Outputs) -> Result<()> {

@@ -12,6 +12,7 @@ pub mod job;
 pub mod lines;
 pub mod oracle;
 pub mod random;
+pub mod simulation;
 
 pub use binary::{Ended, Tidegate};
 pub use folder::Folder;

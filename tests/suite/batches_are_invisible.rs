@@ -5,8 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tidegate::error::{Error, Result};
-use tidegate::model::{Batch, KeyHash, Limits, TIME_END, TIME_NONE};
+use tidegate::model::{Batch, KeyHash, Limits, MAX_PARALLELISM_DEFAULT, TIME_END, TIME_NONE};
 use tidegate::operator::{Firings, Operator, OperatorSettings, Outputs, Rejected, Rejections};
+use tidegate::state::KeyedState;
 use tidegate::wasm::{Component, Engine, LogSink, OpenContext};
 use tidegate_tests::binary::component;
 use tidegate_tests::random::Random;
@@ -133,7 +134,9 @@ fn operator(component: &Component) -> Operator {
         log: LogSink::none(),
         rejections: Box::new(FailFast),
     };
-    Operator::open(settings).expect("alarms opens")
+    let states = settings.component.declaration().states.iter().map(|state| state.kind);
+    let state = KeyedState::on_heap(states, MAX_PARALLELISM_DEFAULT);
+    Operator::open(settings, state, TIME_NONE).expect("alarms opens")
 }
 
 fn advance(operator: &mut Operator, watermark: i64, out: &mut Outputs) {

@@ -11,5 +11,6 @@ mod malformed_input;
 mod new_function;
 mod random_jobs;
 mod real_data;
+mod simulation;
 mod tidy;
 mod unseen_jobs;

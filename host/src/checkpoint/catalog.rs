@@ -13,6 +13,10 @@ use crate::error::{Error, ErrorKind, Result};
 /// The name of every manifest within its folder.
 pub const MANIFEST: &str = "manifest";
 
+/// The file that says that a run of the job came to its end. What is older is no place to go on
+/// from: its output would be repeated.
+const FINISHED: &str = "finished";
+
 /// The folder of files that checkpoints share.
 const SHARED: &str = "shared/";
 
@@ -62,9 +66,8 @@ fn in_folder(folder: &str) -> String {
 fn read(storage: Arc<dyn Storage>, folder: &str) -> Result<Located> {
     let name = in_folder(folder);
     let place = format!("{}/{name}", storage.root());
-    let file = storage::get(&*storage, &name).map_err(|cause| {
-        Error::storage(format!("cannot read {place}")).caused_by(cause)
-    })?;
+    let file = storage::get(&*storage, &name)
+        .map_err(|cause| Error::storage(format!("cannot read {place}")).caused_by(cause))?;
     let manifest = Manifest::decode(&file, &place)?;
     Ok(Located { manifest, storage, folder: folder.to_owned() })
 }
@@ -100,7 +103,43 @@ impl Catalog {
     /// If the storage fails.
     pub fn newest_id(&self) -> Result<u64> {
         let names = self.names()?;
-        Ok(names.iter().filter_map(|name| folder_of(name)).map(|(_, id, _)| id).max().unwrap_or(0))
+        let newest = names.iter().filter_map(|name| folder_of(name)).map(|(_, id, _)| id).max();
+        Ok(newest.max(self.finished()?).unwrap_or(0))
+    }
+
+    /// The last checkpoint of the newest run that came to its end; none if there was no such run.
+    ///
+    /// # Errors
+    /// If the storage fails, or what it holds is not what was written.
+    pub fn finished(&self) -> Result<Option<u64>> {
+        let place = format!("{}/{FINISHED}", self.storage.root());
+        match storage::get(&*self.storage, FINISHED) {
+            Ok(file) => Ok(Some(Manifest::decode(&file, &place)?.id)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(cause) => Err(Error::storage(format!("cannot read {place}")).caused_by(cause)),
+        }
+    }
+
+    /// Takes note that the job has come to its end with the checkpoint of this number, and removes
+    /// its checkpoints.
+    ///
+    /// # Errors
+    /// If the storage fails.
+    pub fn finish(&self, id: u64, job: &str, now: i64) -> Result<()> {
+        let end = Manifest {
+            id,
+            kind: Kind::Checkpoint,
+            job: job.to_owned(),
+            completed_ms: now,
+            written_by: super::WRITTEN_BY.into(),
+            max_parallelism: 0,
+            sources: Vec::new(),
+            operators: Vec::new(),
+            outputs: Vec::new(),
+        };
+        let written = storage::put(&*self.storage, FINISHED, &end.encode());
+        written.map_err(|cause| self.failed("write the end of the job", cause))?;
+        self.delete_checkpoints()
     }
 
     /// All complete checkpoints and savepoints, by number.
@@ -133,12 +172,14 @@ impl Catalog {
     }
 
     /// What a job may go on from, the best first: the newest, or with `prefer_checkpoint` the newest
-    /// checkpoint even if a savepoint is newer.
+    /// checkpoint even if a savepoint is newer. Nothing from before the end of a run that finished.
     ///
     /// # Errors
     /// If the storage fails.
     pub fn restore_candidates(&self, prefer_checkpoint: bool) -> Result<Vec<Candidate>> {
+        let finished = self.finished()?.unwrap_or(0);
         let mut entries = self.entries()?;
+        entries.retain(|entry| entry.id > finished);
         entries.reverse();
         if prefer_checkpoint {
             entries.sort_by_key(|entry| entry.name.starts_with("savepoints/"));
@@ -180,9 +221,8 @@ impl Catalog {
         let names = self.names()?;
         // The manifest goes first: what is removed in part must not look complete.
         let of_them = |name: &&String| {
-            folder_of(name).is_some_and(|(kind, id, _)| {
-                kind == Kind::Checkpoint && ids.contains(&id)
-            })
+            folder_of(name)
+                .is_some_and(|(kind, id, _)| kind == Kind::Checkpoint && ids.contains(&id))
         };
         let mut unwanted: Vec<&String> = names.iter().filter(of_them).collect();
         unwanted.sort_by_key(|name| !name.ends_with(MANIFEST));
@@ -213,8 +253,8 @@ impl Catalog {
         Ok(())
     }
 
-    /// Removes what runs have left behind that did not end well: checkpoints without a manifest, and
-    /// shared files that no checkpoint uses. Nobody may be writing.
+    /// Removes what runs have left behind that did not end well: checkpoints without a manifest or
+    /// from before the end of a run, and shared files that no checkpoint uses. Nobody may be writing.
     ///
     /// # Errors
     /// If the storage fails.
@@ -228,8 +268,9 @@ impl Catalog {
                 *complete.entry(id).or_default() |= file == MANIFEST;
             }
         }
-        let incomplete = complete.iter().filter(|(_, complete)| !**complete);
-        self.delete(&incomplete.map(|(&id, _)| id).collect::<Vec<_>>())?;
+        let finished = self.finished()?.unwrap_or(0);
+        let unwanted = complete.iter().filter(|(id, complete)| !**complete || **id <= finished);
+        self.delete(&unwanted.map(|(&id, _)| id).collect::<Vec<_>>())?;
         self.delete_unshared(&names, &[u64::MAX])
     }
 }
@@ -312,6 +353,17 @@ impl Located {
             verified.bytes += file.bytes;
         }
         Ok(verified)
+    }
+
+    /// Makes sure that it outlives a crash of the machine, before anything is done that follows from
+    /// it.
+    ///
+    /// # Errors
+    /// If the storage fails.
+    pub fn settle(&self) -> Result<()> {
+        self.storage.settle(&in_folder(&self.folder)).map_err(|cause| {
+            Error::storage(format!("cannot make {} durable", self.place())).caused_by(cause)
+        })
     }
 
     /// Its place, for messages.

@@ -37,32 +37,35 @@ impl Commits {
 
     fn folder(&self, sink: &str) -> Result<&dyn Storage> {
         self.folders.get(sink).map(|folder| &**folder).ok_or_else(|| {
-            let message = format!("there is output to commit of sink {sink:?}, which the job lacks");
+            let message =
+                format!("there is output to commit of sink {sink:?}, which the job lacks");
             Error::input(message).hint("give the job a sink of that id, writing to the same folder")
         })
     }
 
     fn rename(&self, sink: &str, from: &str, to: &str) -> Result<()> {
         let folder = self.folder(sink)?;
-        let failed = |what: String, cause| Error::storage(what).caused_by(cause);
-        match folder.rename(from, to) {
-            Ok(()) => Ok(()),
+        let renamed = match folder.rename(from, to) {
             Err(cause) if cause.kind() == NotFound => match folder.open(to) {
-                Ok(_) => Ok(()),
-                Err(_) => {
+                // It was committed before. Whether for good is not known: whoever did so may have
+                // failed right after.
+                Ok(_) => folder.settle(to),
+                Err(cause) if cause.kind() == NotFound => {
                     let message = format!(
                         "output that sink {sink:?} had prepared is gone: neither {from} nor {to} is \
                          in {}",
                         folder.root()
                     );
-                    Err(Error::new(ErrorKind::Corruption, message).caused_by(cause))
+                    return Err(Error::new(ErrorKind::Corruption, message));
                 }
+                Err(cause) => Err(cause),
             },
-            Err(cause) => {
-                let message = format!("cannot rename {from} to {to} in {}", folder.root());
-                Err(failed(message, cause))
-            }
-        }
+            renamed => renamed,
+        };
+        renamed.map_err(|cause| {
+            let message = format!("cannot rename {from} to {to} in {}", folder.root());
+            Error::storage(message).caused_by(cause)
+        })
     }
 
     /// Removes the visible output of earlier runs.
@@ -78,7 +81,8 @@ impl Commits {
             .collect();
         let removed = folder.list("part-").and_then(|files| {
             let old = files.iter().filter(|file| !kept.contains(file.name.as_str()));
-            old.filter(|file| !file.name.contains('/')).try_for_each(|file| folder.delete(&file.name))
+            old.filter(|file| !file.name.contains('/'))
+                .try_for_each(|file| folder.delete(&file.name))
         });
         removed.map_err(|cause| {
             let message = format!("cannot remove earlier output in {}", folder.root());

@@ -272,7 +272,8 @@ impl Coordinator {
                 self.in_flight.iter().filter(|(_, one)| late(one)).map(|(&id, _)| id).collect();
             for id in late {
                 let waiting = self.in_flight[&id].waiting.len();
-                let why = format!("{waiting} tasks did not acknowledge it within checkpoint.timeout");
+                let why =
+                    format!("{waiting} tasks did not acknowledge it within checkpoint.timeout");
                 self.give_up(id, Error::storage(why), now)?;
             }
             let due = self.next_periodic_ms.max(self.pause_ends(&policy)) <= now;
@@ -411,7 +412,7 @@ impl Coordinator {
             kind: one.kind,
             job: self.settings.job.clone(),
             completed_ms: now,
-            written_by: concat!("tidegate ", env!("CARGO_PKG_VERSION")).into(),
+            written_by: super::WRITTEN_BY.into(),
             max_parallelism: self.settings.max_parallelism,
             sources: one.sources.clone(),
             operators: self.settings.operators.iter().enumerate().map(operator).collect(),

@@ -9,6 +9,7 @@
 //! <storage>/chk-17/<operator>-<partition>.CURRENT  … RocksDB's small files
 //! <storage>/shared/<run>-<operator>-<partition>-000042.sst   shared by checkpoints
 //! <storage>/savepoints/sp-18/manifest    a savepoint without a place of its own; no shared files
+//! <storage>/finished             a run came to its end; what is older is nothing to go on from
 //! ```
 
 pub mod catalog;
@@ -26,3 +27,6 @@ pub use coordinator::{
 };
 pub use manifest::Manifest;
 pub use storage::{Storage, StorageWriter};
+
+/// How manifests name the program that wrote them.
+pub(crate) const WRITTEN_BY: &str = concat!("tidegate ", env!("CARGO_PKG_VERSION"));

@@ -180,10 +180,11 @@ impl Snapshotter {
         let tables = Tables { shared: self.shared.clone(), prefix: format!("{id}-{}", self.run) };
         self.run(Box::new(move || {
             let outputs = finish_all(outputs);
-            let part = write_rest(&mut lock(&upload), frozen, &partition, &tables).map(|snapshot| {
-                let operator = Some((partition.operator, partition.partition, snapshot));
-                Part { source: None, operator }
-            });
+            let part =
+                write_rest(&mut lock(&upload), frozen, &partition, &tables).map(|snapshot| {
+                    let operator = Some((partition.operator, partition.partition, snapshot));
+                    Part { source: None, operator }
+                });
             let _ = events.send(Acknowledgement { id, task, outputs, part }.into());
         }));
     }

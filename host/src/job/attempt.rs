@@ -45,7 +45,8 @@ impl Ground {
         let mut commits = Commits::default();
         for sink in &plan.sinks {
             if let SinkConnector::File { path, .. } = &sink.connector {
-                let folder = environment.storages.open(&path.display().to_string(), &plan.folder)?;
+                let folder =
+                    environment.storages.open(&path.display().to_string(), &plan.folder)?;
                 commits.folders.insert(sink.id.clone(), folder);
             }
         }
@@ -93,6 +94,7 @@ impl Attempt {
         let restored = from.map(|located| Restored::new(located, plan)).transpose()?;
         if let Some(located) = from {
             let outputs: Vec<&PreparedOutput> = located.manifest.outputs.iter().collect();
+            located.settle()?;
             ground.commits.commit(&outputs)?;
             ground.next_id = ground.next_id.max(located.manifest.id + 1);
         }
@@ -125,17 +127,23 @@ impl Attempt {
             first,
             now,
         );
-        let conductor =
-            Conductor { coordinator, controls, events: received, sender: events, _backends: backends };
+        let conductor = Conductor {
+            coordinator,
+            controls,
+            events: received,
+            sender: events,
+            _backends: backends,
+        };
         Ok(Self { tasks, conductor })
     }
 }
 
 /// Earlier output that gives way with the first commit.
 fn replacements(plan: &Plan) -> Vec<PreparedOutput> {
-    let replaced = plan.sinks.iter().filter(|sink| {
-        matches!(sink.connector, SinkConnector::File { replace: true, .. })
-    });
+    let replaced = plan
+        .sinks
+        .iter()
+        .filter(|sink| matches!(sink.connector, SinkConnector::File { replace: true, .. }));
     replaced.map(|sink| PreparedOutput::Replace { sink: sink.id.clone() }).collect()
 }
 
@@ -287,29 +295,29 @@ pub fn start_from_newest(
     plan: &Plan,
     options: &RunOptions,
     ground: &mut Ground,
-    candidates: &[Candidate],
+    candidates: Vec<Candidate>,
     stop: &Arc<StopFlag>,
     warn: &mut dyn FnMut(String),
 ) -> Result<Option<(Attempt, u64)>> {
-    for candidate in candidates {
-        let located = match &candidate.located {
-            Ok(located) => located,
-            Err(error) => {
-                warn(format!("{} is skipped: {}", candidate.name, error.full_text()));
-                continue;
-            }
-        };
-        match Attempt::start(plan, options, ground, Some(located), stop) {
+    let count = candidates.len();
+    for Candidate { name, located, .. } in candidates {
+        let started = located.and_then(|located| {
+            let id = located.manifest.id;
+            Attempt::start(plan, options, ground, Some(&located), stop).map(|one| (one, id))
+        });
+        match started {
+            // Only what is wrong for ever is a reason to go back further: going on from an older one
+            // removes output that a newer one needs.
             Err(error) if error.kind == ErrorKind::Corruption => {
-                warn(format!("{} is skipped: {}", candidate.name, error.full_text()));
+                warn(format!("{name} is skipped: {}", error.full_text()));
             }
-            started => return started.map(|attempt| Some((attempt, located.manifest.id))),
+            started => return started.map(Some),
         }
     }
-    if candidates.is_empty() {
+    if count == 0 {
         return Ok(None);
     }
-    let message = format!("none of the {} checkpoints can be restored", candidates.len());
+    let message = format!("none of the {count} checkpoints can be restored");
     let hint = "the warnings above say why; `--restore PATH` takes a savepoint that lies \
                 elsewhere, `--restore none` begins anew";
     Err(Error::new(ErrorKind::Corruption, message).hint(hint))

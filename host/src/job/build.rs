@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 
+use super::backends::Backends;
+use super::environment::Environment;
 use super::plan::{
     InputPlan, MalformedPolicy, OperatorPlan, Partitioning, Plan, SourcePlan, Upstream,
 };
-use super::backends::Backends;
-use super::environment::Environment;
 use super::restore::{Restored, groups_of};
 use super::run::RunOptions;
 use crate::checkpoint::Commits;

@@ -19,5 +19,5 @@ pub use environment::{Environment, Storages};
 pub use plan::Plan;
 pub use report::{NodeReport, Report, Status};
 pub use requests::{Reply, Request, Requests, RunStatus};
-pub use run::{Restore, RunOptions, run};
+pub use run::{Restore, RunOptions, finish, run};
 pub use spec::{JobFile, Problems, Setting, show_bytes, show_duration};

@@ -191,22 +191,19 @@ impl Requests {
 }
 
 /// Where a savepoint goes.
-fn savepoint_target(
-    ground: &Ground,
-    plan: &Plan,
-    place: Option<&str>,
-    id: u64,
-) -> Result<Target> {
+fn savepoint_target(ground: &Ground, plan: &Plan, place: Option<&str>, id: u64) -> Result<Target> {
     let hint = "add [checkpoint] to the job file";
     let Some(catalog) = &ground.catalog else {
-        return Err(Error::input("the job takes no checkpoints, so it takes no savepoints").hint(hint));
+        return Err(
+            Error::input("the job takes no checkpoints, so it takes no savepoints").hint(hint)
+        );
     };
     let storage = match place {
         Some(place) => {
             let storage = ground.environment.storages.open(place, &plan.folder)?;
-            let files = storage.list("").map_err(|cause| {
-                Error::storage(format!("cannot list {place}")).caused_by(cause)
-            })?;
+            let files = storage
+                .list("")
+                .map_err(|cause| Error::storage(format!("cannot list {place}")).caused_by(cause))?;
             if !files.is_empty() {
                 let message = format!("{place} is not empty");
                 return Err(Error::input(message).hint("name a folder that is empty or not there"));

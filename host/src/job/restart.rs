@@ -119,7 +119,9 @@ impl FailureRate {
             return Decision::Restart { after: self.delay };
         }
         let (count, seconds) = (self.recent_ms.len(), self.interval.as_secs_f64());
-        give_up(format!("{count} failures within {seconds} s are more than `restart.failures` allows"))
+        give_up(format!(
+            "{count} failures within {seconds} s are more than `restart.failures` allows"
+        ))
     }
 }
 

@@ -101,9 +101,8 @@ fn states_of(operator: &OperatorState, plan: &OperatorPlan) -> Result<Vec<usize>
             let message = format!(
                 "operator {id:?} had a state {name:?}, which its function does not declare"
             );
-            return Err(Error::input(message).hint(
-                "restore with a function that declares it; nothing was changed",
-            ));
+            return Err(Error::input(message)
+                .hint("restore with a function that declares it; nothing was changed"));
         };
         let kind = declared[index].kind;
         if kind != had.kind {
@@ -120,8 +119,11 @@ fn states_of(operator: &OperatorState, plan: &OperatorPlan) -> Result<Vec<usize>
 }
 
 fn lacks(manifest: &Manifest, what: &str, id: &str) -> Error {
-    let message =
-        format!("{} {} holds {what} {id:?}, which the job lacks", manifest.kind.word(), manifest.id);
+    let message = format!(
+        "{} {} holds {what} {id:?}, which the job lacks",
+        manifest.kind.word(),
+        manifest.id
+    );
     Error::input(message).hint("nothing is restored in part: put the id back into the job file")
 }
 

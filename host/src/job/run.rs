@@ -83,7 +83,11 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn new(plan: &'a Plan, options: &'a RunOptions) -> Self {
-        Self { plan, options, restarts: Restarts::new(&plan.restart, u64::from(std::process::id())) }
+        Self {
+            plan,
+            options,
+            restarts: Restarts::new(&plan.restart, u64::from(std::process::id())),
+        }
     }
 
     fn warn(&self, message: &str) {
@@ -96,7 +100,14 @@ impl<'a> Run<'a> {
         loop {
             let stop = Arc::new(StopFlag::default());
             let end = match self.start(ground, &stop, first) {
-                Ok(attempt) => self.drive(attempt, ground, &stop),
+                Ok(Some(attempt)) => self.drive(attempt, ground, &stop),
+                Ok(None) => {
+                    self.warn(
+                        "the job has finished before, so there is nothing to go on with; \
+                               `--restore none` runs it anew",
+                    );
+                    return Ok(());
+                }
                 Err(error) if first => return Err(error),
                 Err(error) => End::Failed(error),
             };
@@ -113,22 +124,31 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Starts an attempt: the first as the options say, later ones from the newest checkpoint.
-    fn start(&self, ground: &mut Ground, stop: &Arc<StopFlag>, first: bool) -> Result<Attempt> {
+    /// Starts an attempt: the first as the options say, later ones from the newest checkpoint. None
+    /// if the job was to go on and has come to its end before.
+    fn start(
+        &self,
+        ground: &mut Ground,
+        stop: &Arc<StopFlag>,
+        first: bool,
+    ) -> Result<Option<Attempt>> {
         let (plan, options) = (self.plan, self.options);
         let mut found = candidates(plan, ground)?;
         match (&options.restore, first) {
             (Restore::Unspecified, true) if !found.is_empty() => {
                 return Err(unspecified(plan, &found[0].name));
             }
+            (Restore::Latest, true) if found.is_empty() && has_finished(ground)? => {
+                return Ok(None);
+            }
             (Restore::Latest, _) => {}
             // An earlier run's checkpoints are not what this one goes on from.
             _ => found.retain(|one| one.id >= ground.first_id),
         }
         let warn = &mut |message: String| self.warn(&message);
-        if let Some((attempt, id)) = start_from_newest(plan, options, ground, &found, stop, warn)? {
+        if let Some((attempt, id)) = start_from_newest(plan, options, ground, found, stop, warn)? {
             options.requests.started(Some(id));
-            return Ok(attempt);
+            return Ok(Some(attempt));
         }
         let from = match &options.restore {
             Restore::At(located) => Some(&**located),
@@ -139,7 +159,7 @@ impl<'a> Run<'a> {
         }
         let attempt = Attempt::start(plan, options, ground, from, stop)?;
         options.requests.started(from.map(|located| located.manifest.id));
-        Ok(attempt)
+        Ok(Some(attempt))
     }
 
     /// Drives each task with a thread until all have ended.
@@ -265,7 +285,8 @@ impl<'a> Run<'a> {
             Decision::Restart { after } => after,
             Decision::GiveUp { reason } if reason.is_empty() => return Err(error),
             Decision::GiveUp { reason } => {
-                let hint = error.hint.clone().map_or(reason.clone(), |hint| format!("{hint}; {reason}"));
+                let hint =
+                    error.hint.clone().map_or(reason.clone(), |hint| format!("{hint}; {reason}"));
                 return Err(error.hint(hint));
             }
         };
@@ -289,7 +310,7 @@ impl<'a> Run<'a> {
         if self.options.stop.reason().is_some() {
             return Ok(());
         }
-        ground.catalog.as_ref().map_or(Ok(()), |catalog| catalog.delete_checkpoints())
+        finish(self.plan, ground)
     }
 
     fn end_at_once(&self, ground: &Ground, reason: StopReason) -> Result<()> {
@@ -303,6 +324,20 @@ impl<'a> Run<'a> {
             _ => Ok(()),
         }
     }
+}
+
+fn has_finished(ground: &Ground) -> Result<bool> {
+    let finished = ground.catalog.as_ref().map(|catalog| catalog.finished()).transpose()?;
+    Ok(finished.flatten().is_some())
+}
+
+/// Takes note that all input has been processed and all output is committed.
+///
+/// # Errors
+/// If the checkpoint storage fails.
+pub fn finish(plan: &Plan, ground: &Ground) -> Result<()> {
+    let Some(catalog) = &ground.catalog else { return Ok(()) };
+    catalog.finish(ground.next_id - 1, &plan.name, ground.environment.clock.now_ms())
 }
 
 /// There are checkpoints, and nobody said whether they are wanted.
@@ -324,9 +359,9 @@ fn refuse_earlier_output(plan: &Plan, ground: &Ground) -> Result<()> {
         let SinkConnector::File { replace: false, .. } = sink.connector else { continue };
         let Some(folder) = ground.commits.folders.get(&sink.id) else { continue };
         let place = folder.root();
-        let files = folder.list("part-").map_err(|cause| {
-            Error::storage(format!("cannot list {place}")).caused_by(cause)
-        })?;
+        let files = folder
+            .list("part-")
+            .map_err(|cause| Error::storage(format!("cannot list {place}")).caused_by(cause))?;
         if !files.is_empty() {
             let message = format!("{place} holds the output of an earlier run");
             let id = &sink.id;

@@ -247,7 +247,8 @@ impl Operator {
     /// Sends out what timers between segments did and what no timer that is still due can come
     /// before.
     fn send_fired(&mut self, domain: TimeDomain, time: i64, out: &mut Outputs) {
-        let next = self.state.keyed.timers(domain).first().filter(|(timestamp, _)| *timestamp <= time);
+        let next =
+            self.state.keyed.timers(domain).first().filter(|(timestamp, _)| *timestamp <= time);
         // Every timer that is still due comes at its time or later.
         let settled = next.map_or(i64::MAX, |(timestamp, _)| timestamp);
         out.add_timers(&mut self.fired, settled, self.watermark);

@@ -122,7 +122,9 @@ impl PartitionState {
                 TimerOperation::Register => {
                     self.keyed.register_timer(change.domain, slot, change.timestamp);
                 }
-                TimerOperation::Delete => self.keyed.delete_timer(change.domain, slot, change.timestamp),
+                TimerOperation::Delete => {
+                    self.keyed.delete_timer(change.domain, slot, change.timestamp)
+                }
             }
         }
     }

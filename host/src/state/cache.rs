@@ -96,8 +96,10 @@ impl Cache {
             for &slot in &missing {
                 let group = keys.hash(slot).key_group(max);
                 let key = keys.key(slot);
-                wanted.extend((0..columns.len()).map(|state| {
-                    StoredKey { group, state: state as u16, key }
+                wanted.extend((0..columns.len()).map(|state| StoredKey {
+                    group,
+                    state: state as u16,
+                    key,
                 }));
             }
             let states = columns.len();

@@ -8,7 +8,7 @@ use super::key_table::KeyTable;
 use super::snapshot::{Cursor, Rows};
 use super::store::{Frozen, Store};
 use super::timers::Timers;
-use super::{SnapshotForm, Slot};
+use super::{Slot, SnapshotForm};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{KeyGroup, KeyHash, Packed, StateKind, TimeDomain};
 

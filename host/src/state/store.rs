@@ -24,11 +24,8 @@ pub struct StoredKey<'a> {
 pub trait Store: Send + Debug {
     /// Calls `found` with the index and the cell of each of `wanted` that is there. One read for
     /// all of them.
-    fn load(
-        &mut self,
-        wanted: &[StoredKey<'_>],
-        found: &mut dyn FnMut(usize, &[u8]),
-    ) -> Result<()>;
+    fn load(&mut self, wanted: &[StoredKey<'_>], found: &mut dyn FnMut(usize, &[u8]))
+    -> Result<()>;
 
     /// Puts cells, or removes them, all at once.
     fn write(&mut self, changes: &mut [(StoredKey<'_>, Option<&[u8]>)]) -> Result<()>;

@@ -41,6 +41,8 @@ struct State {
     operations: u64,
     faults: Faults,
     crashed: bool,
+    /// What happened, for people.
+    story: Vec<String>,
 }
 
 /// What goes wrong from now on.
@@ -123,6 +125,18 @@ impl SimDisk {
         names.clone_from(durable);
     }
 
+    /// Adds a line to the story of what happened.
+    pub fn tell(&self, line: &str) {
+        let mut state = self.state();
+        let operation = state.operations;
+        state.story.push(format!("{operation:>6} {line}"));
+    }
+
+    /// What happened: each change of a name, with the number of its operation, and what was told.
+    pub fn story(&self) -> String {
+        self.state().story.join("\n")
+    }
+
     /// The files of a folder by name, as a reader sees them.
     pub fn files(&self, folder: &Path) -> BTreeMap<String, Vec<u8>> {
         let state = self.state();
@@ -155,7 +169,7 @@ impl State {
         let mut random = Random::new(self.faults.seed ^ (self.operations << 20));
         if self.faults.crash_at == Some(self.operations) {
             self.crashed = true;
-        } else if self.faults.one_in == 0 || !random.once_in(self.faults.one_in) {
+        } else if self.faults.one_in == 0 || !random.once_in(self.faults.one_in as i64) {
             return Fate::Done;
         }
         if random.once_in(2) { Fate::Failed } else { Fate::DoneButFailed }
@@ -173,6 +187,8 @@ impl State {
 
     fn change(&mut self, folder: &Path, change: Change) {
         apply(&mut self.names, &change);
+        let operation = self.operations;
+        self.story.push(format!("{operation:>6} {change:?}"));
         self.pending.entry(folder.to_owned()).or_default().push(change);
     }
 }

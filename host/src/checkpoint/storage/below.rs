@@ -46,6 +46,10 @@ impl Storage for Below {
         self.storage.rename(&self.name(from), &self.name(to))
     }
 
+    fn settle(&self, name: &str) -> io::Result<()> {
+        self.storage.settle(&self.name(name))
+    }
+
     fn remove_unfinished(&self) -> io::Result<()> {
         Ok(())
     }

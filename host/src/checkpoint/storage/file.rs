@@ -150,6 +150,17 @@ impl Storage for FileStorage {
         }
     }
 
+    fn settle(&self, name: &str) -> io::Result<()> {
+        let path = self.root.join(name);
+        let mut folder = Self::folder_of(&path);
+        self.disk.sync_folder(folder)?;
+        while folder != self.root {
+            folder = Self::folder_of(folder);
+            self.disk.sync_folder(folder)?;
+        }
+        Ok(())
+    }
+
     fn remove_unfinished(&self) -> io::Result<()> {
         self.remove_unfinished_in(&self.root)
     }

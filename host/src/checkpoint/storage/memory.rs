@@ -54,6 +54,10 @@ impl Storage for MemoryStorage {
         Ok(())
     }
 
+    fn settle(&self, _name: &str) -> io::Result<()> {
+        Ok(())
+    }
+
     fn remove_unfinished(&self) -> io::Result<()> {
         Ok(())
     }

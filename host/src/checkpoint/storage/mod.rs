@@ -63,6 +63,13 @@ pub trait Storage: Send + Sync {
     /// `NotFound` if there is no such file, or if the storage fails.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
 
+    /// Makes sure that a file that is visible is durable: whoever wrote it may have failed between
+    /// the two.
+    ///
+    /// # Errors
+    /// If the storage fails.
+    fn settle(&self, name: &str) -> io::Result<()>;
+
     /// Removes what writers have left behind that never finished, and empty folders. Nobody may be
     /// writing there.
     ///

@@ -116,6 +116,10 @@ impl Storage for ObjectStorage {
         self.shared.wait(self.shared.store.rename(&self.key(from), &self.key(to)))
     }
 
+    fn settle(&self, _name: &str) -> io::Result<()> {
+        Ok(())
+    }
+
     fn remove_unfinished(&self) -> io::Result<()> {
         // Parts of uploads that were given up are a matter of the bucket's life-cycle rules.
         Ok(())

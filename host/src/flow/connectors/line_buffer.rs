@@ -37,7 +37,15 @@ pub(super) enum Line {
 impl LineBuffer {
     /// An empty buffer for lines of at most that many bytes.
     pub(super) fn new(line_bytes_max: usize) -> Self {
-        Self { bytes: Vec::new(), base: 0, start: 0, searched: 0, line: 0, line_bytes_max, dropped: None }
+        Self {
+            bytes: Vec::new(),
+            base: 0,
+            start: 0,
+            searched: 0,
+            line: 0,
+            line_bytes_max,
+            dropped: None,
+        }
     }
 
     /// Starts over with line 1 of another split.

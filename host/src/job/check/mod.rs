@@ -29,10 +29,8 @@ use operators::CheckedOperator;
 /// # Errors
 /// Everything that is wrong, in the order of the job file.
 pub fn check(mut file: JobFile, engine: &Engine) -> Result<Plan, Problems> {
-    let mut findings = Findings {
-        problems: std::mem::take(&mut file.problems),
-        warnings: Vec::new(),
-    };
+    let mut findings =
+        Findings { problems: std::mem::take(&mut file.problems), warnings: Vec::new() };
     let components = components::load(&file, engine, &mut findings);
     let declared: Vec<Option<&Declaration>> =
         components.iter().map(|c| c.as_ref().map(Component::declaration)).collect();

@@ -43,7 +43,8 @@ fn check_backend(file: &JobFile, findings: &mut Findings) {
         return;
     }
     if !cfg!(feature = "rocksdb") {
-        let problem = state.backend.problem("asks for RocksDB, which this tidegate is built without");
+        let problem =
+            state.backend.problem("asks for RocksDB, which this tidegate is built without");
         findings.problem(problem.hint(
             "write \"hashmap\", or build tidegate with the feature `rocksdb`, which is on by default",
         ));

@@ -95,8 +95,9 @@ fn retain(value: &Value) -> Result<RetainPlan, Mismatch> {
     match value {
         Value::Boolean(true) => Ok(RetainPlan::OnCancel),
         Value::Boolean(false) => Ok(RetainPlan::Never),
-        other => {
-            values::word(other, &[("on-cancel", RetainPlan::OnCancel), ("never", RetainPlan::Never)])
-        }
+        other => values::word(
+            other,
+            &[("on-cancel", RetainPlan::OnCancel), ("never", RetainPlan::Never)],
+        ),
     }
 }

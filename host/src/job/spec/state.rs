@@ -66,7 +66,8 @@ pub fn read(root: &mut Section<'_, '_>) -> StateSpec {
     // Whose keys these are is known only with the backend, and those of the one that `--set`
     // replaces are no mistake.
     if is_known && backend.store != StoreSpec::RocksDb && !backend.is_argument() {
-        let places = [memory.as_ref().map(|at| at.with(())), directory.as_ref().map(|at| at.with(()))];
+        let places =
+            [memory.as_ref().map(|at| at.with(())), directory.as_ref().map(|at| at.with(()))];
         for at in places.into_iter().flatten() {
             let problem = at.problem("goes with `backend = \"rocksdb\"` only");
             section.report(problem.hint("remove it, or choose that backend"));
