@@ -63,7 +63,7 @@ fn writers_of_dead_letters(plan: &Plan) -> Vec<&str> {
 }
 
 /// One line a node, in columns.
-fn table(nodes: &[NodeReport]) -> Vec<String> {
+pub fn table(nodes: &[NodeReport]) -> Vec<String> {
     let row = |node: &NodeReport| {
         let kind = match node.kind {
             NodeKind::Source => "source",
@@ -100,7 +100,9 @@ fn table(nodes: &[NodeReport]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::plan::{SinkPlan, SourceConnector, SourcePlan, Upstream};
+    use crate::job::plan::{
+        BackendPlan, RestartPlan, SinkPlan, SourceConnector, SourcePlan, StatePlan, Upstream,
+    };
     use crate::model::Format;
 
     fn node(
@@ -156,7 +158,11 @@ mod tests {
         };
         let plan = Plan {
             name: "j".into(),
+            folder: "".into(),
             max_parallelism: 128,
+            state: StatePlan { backend: BackendPlan::HashMap },
+            checkpoint: None,
+            restart: RestartPlan::None,
             dead_letters: "dead".into(),
             sources: vec![source],
             operators: Vec::new(),

@@ -2,8 +2,10 @@
 
 mod build;
 mod check;
+pub mod control;
 pub mod plan;
 mod report;
+pub mod restart;
 mod run;
 pub mod spec;
 

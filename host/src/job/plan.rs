@@ -13,8 +13,16 @@ use crate::wasm::Component;
 pub struct Plan {
     /// The job's name.
     pub name: String,
+    /// The folder of the job file, which relative paths start from; empty = where the program runs.
+    pub folder: PathBuf,
     /// Key groups, fixed for the life of the job.
     pub max_parallelism: u32,
+    /// Where state lives.
+    pub state: StatePlan,
+    /// When and where checkpoints are taken; none = the job takes none.
+    pub checkpoint: Option<CheckpointPlan>,
+    /// What happens after a failure.
+    pub restart: RestartPlan,
     /// Where nodes put what they could not process: one file a node and partition.
     pub dead_letters: PathBuf,
     /// Sources, in the order of the job file.
@@ -214,4 +222,128 @@ pub enum SinkConnector {
     Stdout,
     /// Nowhere: records are counted.
     Discard,
+}
+
+/// Where the state of keys lives while the job runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatePlan {
+    /// The store.
+    pub backend: BackendPlan,
+}
+
+/// A state backend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BackendPlan {
+    /// On the heap.
+    HashMap,
+    /// On disk, with what is in use in memory.
+    RocksDb {
+        /// For caches and write buffers of all partitions together. Default 256 MiB, at least 16.
+        memory_bytes: u64,
+        /// Where the files lie while the job runs; none = the system's folder for temporary files.
+        directory: Option<PathBuf>,
+    },
+}
+
+/// When and where checkpoints are taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckpointPlan {
+    /// As in the job file: `memory`, `file://…` or `s3://…`; relative to `Plan::folder`.
+    pub storage: String,
+    /// From the start of one checkpoint to the start of the next. Default 10 s, above zero.
+    pub interval: Duration,
+    /// Whether barriers are aligned. Default exactly-once.
+    pub mode: CheckpointMode,
+    /// After which a checkpoint that is not complete has failed. Default 10 min, above zero.
+    pub timeout: Duration,
+    /// From the end of one checkpoint to the start of the next, at least. Default 0.
+    pub min_pause: Duration,
+    /// How many may be under way at once. Default 1, at least 1.
+    pub max_concurrent: u32,
+    /// How many in a row may fail before the job does. Default 0.
+    pub tolerable_failures: u32,
+    /// How many complete checkpoints are kept. Default 2, at least 1.
+    pub keep: u32,
+    /// Whether checkpoints outlive the job. Default on-cancel.
+    pub retain: RetainPlan,
+    /// Whether recovery takes a checkpoint although there is a newer savepoint. Default no.
+    pub prefer_checkpoint: bool,
+}
+
+/// How often a record may count in state after a recovery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CheckpointMode {
+    /// Once: barriers are aligned.
+    #[default]
+    ExactlyOnce,
+    /// Once or more: no channel waits for another one's barrier.
+    AtLeastOnce,
+}
+
+/// What becomes of the checkpoints of a job that is cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RetainPlan {
+    /// They stay.
+    #[default]
+    OnCancel,
+    /// They are deleted.
+    Never,
+}
+
+/// What happens after a failure, as in Flink.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RestartPlan {
+    /// The job ends.
+    None,
+    /// The job restarts so many times in all, each after the same delay.
+    FixedDelay {
+        /// Restarts in all. Default 1, at least 1.
+        attempts: u32,
+        /// Before each. Default 1 s.
+        delay: Duration,
+    },
+    /// The job restarts unless it fails too often within a time.
+    FailureRate {
+        /// Failures within the interval that still lead to a restart. Default 1, at least 1.
+        failures: u32,
+        /// Default 1 min, above zero.
+        interval: Duration,
+        /// Before each restart. Default 1 s.
+        delay: Duration,
+    },
+    /// The job restarts after delays that grow, until it has run well for a while.
+    ExponentialDelay {
+        /// Before the first restart. Default 1 s, above zero.
+        initial_delay: Duration,
+        /// The longest. Default 1 min, at least `initial_delay`.
+        max_delay: Duration,
+        /// By which each delay is longer than the one before. Default 1.5, above 1.
+        multiplier: f64,
+        /// The share of a delay by which it differs at random. Default 0.1, from 0 to 1.
+        jitter: f64,
+        /// After so long without a failure the delay is the initial one again. Default 1 h.
+        reset_after: Duration,
+        /// Restarts until the delay has been reset; none = any number. Default none, but see
+        /// [`RestartPlan::with_checkpoints`].
+        attempts: Option<u32>,
+    },
+}
+
+/// How many restarts a job gets that takes checkpoints and does not say how it restarts.
+const ATTEMPTS_WITH_CHECKPOINTS: u32 = 20;
+
+impl RestartPlan {
+    /// The strategy of a job that takes checkpoints and names none: exponential-delay with Flink's
+    /// defaults, but not for ever. 20 attempts take about 12 minutes: enough for a storage service
+    /// to come back, and a failure that returns each time ends the job while somebody is looking.
+    pub fn with_checkpoints() -> Self {
+        Self::ExponentialDelay {
+            initial_delay: Duration::from_secs(1),
+            max_delay: Duration::from_secs(60),
+            multiplier: 1.5,
+            jitter: 0.1,
+            reset_after: Duration::from_secs(3600),
+            attempts: Some(ATTEMPTS_WITH_CHECKPOINTS),
+        }
+    }
 }

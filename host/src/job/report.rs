@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::flow::{Metrics, NodeKind, StopReason};
 
@@ -37,7 +37,7 @@ pub struct Report {
 }
 
 /// What a node did, summed over its partitions.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeReport {
     /// The id in the job file.
     pub id: String,

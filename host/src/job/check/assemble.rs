@@ -4,12 +4,14 @@ use std::path::Path;
 
 use super::graph::{Edge, Graph, Node};
 use super::operators::CheckedOperator;
+use super::recovery;
 use crate::job::plan::{
-    InputPlan, OperatorPlan, Plan, SinkConnector, SinkPlan, SourceConnector, SourcePlan,
-    TimestampPlan, Upstream,
+    BackendPlan, CheckpointPlan, InputPlan, OperatorPlan, Plan, RestartPlan, SinkConnector,
+    SinkPlan, SourceConnector, SourcePlan, StatePlan, TimestampPlan, Upstream,
 };
 use crate::job::spec::{
-    JobFile, OperatorSpec, SinkConnectorSpec, SinkSpec, SourceConnectorSpec, SourceSpec,
+    CheckpointSpec, JobFile, OperatorSpec, SinkConnectorSpec, SinkSpec, SourceConnectorSpec,
+    SourceSpec, StateSpec, StoreSpec,
 };
 use crate::wasm::Component;
 
@@ -36,7 +38,7 @@ pub fn assemble(
         }
     };
     let edge = |edge: &Option<Edge>| edge.expect(CHECKED);
-    let JobFile { folder, job, sources, operators, sinks, .. } = file;
+    let JobFile { folder, job, state, checkpoint, restart, sources, operators, sinks, .. } = file;
     let sinks = sinks.into_iter().zip(&graph.sinks);
     let sinks = sinks.map(|(spec, from)| sink(spec, &folder, upstream(&edge(from)))).collect();
     let sources = sources.into_iter().map(|spec| source(spec, &folder)).collect();
@@ -57,14 +59,49 @@ pub fn assemble(
         .collect();
     ordered.sort_by_key(|(place, _)| *place);
 
+    let restart = restart.unwrap_or_else(|| match checkpoint {
+        Some(_) => RestartPlan::with_checkpoints(),
+        None => RestartPlan::None,
+    });
+    let storage = checkpoint.as_ref().and_then(|checkpoint| recovery::storage(checkpoint, &state));
     Plan {
         name: job.name,
         max_parallelism: job.max_parallelism.value,
+        state: state_plan(state, &folder),
+        checkpoint: checkpoint.map(|spec| checkpoint_plan(spec, storage.expect(CHECKED))),
+        restart,
         dead_letters: folder.join(job.dead_letters),
         sources,
         operators: ordered.into_iter().map(|(_, operator)| operator).collect(),
         sinks,
         warnings,
+        folder,
+    }
+}
+
+fn state_plan(spec: StateSpec, folder: &Path) -> StatePlan {
+    let backend = match spec.backend.store {
+        StoreSpec::HashMap => BackendPlan::HashMap,
+        StoreSpec::RocksDb => BackendPlan::RocksDb {
+            memory_bytes: spec.memory_bytes,
+            directory: spec.directory.map(|directory| folder.join(directory.value)),
+        },
+    };
+    StatePlan { backend }
+}
+
+fn checkpoint_plan(spec: CheckpointSpec, storage: String) -> CheckpointPlan {
+    CheckpointPlan {
+        storage,
+        interval: spec.interval,
+        mode: spec.mode,
+        timeout: spec.timeout,
+        min_pause: spec.min_pause,
+        max_concurrent: spec.max_concurrent,
+        tolerable_failures: spec.tolerable_failures,
+        keep: spec.keep,
+        retain: spec.retain,
+        prefer_checkpoint: spec.prefer_checkpoint,
     }
 }
 

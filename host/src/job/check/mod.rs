@@ -2,7 +2,7 @@
 //! anything runs.
 //!
 //! ```text
-//! JobFile --components--> loaded --graph--> resolved --operators, files--> checked
+//! JobFile --components--> loaded --graph--> resolved --operators, files, recovery--> checked
 //!         --assemble--> Plan
 //! ```
 //! Each step notes its problems and goes on with what it has, so that the user sees all of them at
@@ -13,6 +13,7 @@ mod components;
 mod files;
 mod graph;
 mod operators;
+mod recovery;
 #[cfg(test)]
 mod tests;
 
@@ -28,10 +29,8 @@ use operators::CheckedOperator;
 /// # Errors
 /// Everything that is wrong, in the order of the job file.
 pub fn check(mut file: JobFile, engine: &Engine) -> Result<Plan, Problems> {
-    let mut findings = Findings {
-        problems: std::mem::take(&mut file.problems),
-        warnings: std::mem::take(&mut file.warnings),
-    };
+    let mut findings =
+        Findings { problems: std::mem::take(&mut file.problems), warnings: Vec::new() };
     let components = components::load(&file, engine, &mut findings);
     let declared: Vec<Option<&Declaration>> =
         components.iter().map(|c| c.as_ref().map(Component::declaration)).collect();
@@ -58,6 +57,7 @@ fn examine(
     let operators = operators::check(file, declared, &graph, findings);
     operators::warn_of_timers(file, declared, &graph, findings);
     files::check(file, findings);
+    recovery::check(file, findings);
     (graph, operators)
 }
 

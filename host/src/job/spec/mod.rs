@@ -1,20 +1,23 @@
 //! The job file as the user wrote it: every value read, none of them compared with another yet.
 //!
 //! ```text
-//! text --document--> tree --set--> tree as asked --settings, source, operator, sink--> JobFile
+//! text --document--> tree --set--> tree as asked --settings, state, …, source, sink--> JobFile
 //! ```
 //! Reading goes on after a problem, so that [`crate::job::check`] can tell all of them together.
 //! What is wrong between tables, and with files and components, is the business of `check`.
 
+mod checkpoint;
 mod document;
 mod names;
 mod operator;
 mod problem;
+mod restart;
 mod section;
 mod set;
 mod settings;
 mod sink;
 mod source;
+mod state;
 #[cfg(test)]
 mod tests;
 mod units;
@@ -22,6 +25,7 @@ mod values;
 
 use std::path::{Path, PathBuf};
 
+pub use checkpoint::{CheckpointSpec, StorageSpec};
 pub use document::Origin;
 pub use names::hint as name_hint;
 pub use operator::{InputSpec, OperatorSpec, PartitionSpec};
@@ -31,8 +35,10 @@ pub use set::Setting;
 pub use settings::JobSpec;
 pub use sink::{SinkConnectorSpec, SinkSpec};
 pub use source::{SourceConnectorSpec, SourceSpec};
+pub use state::{BackendSpec, ClassicStorage, StateSpec, StoreSpec};
 pub use units::{duration as parse_duration, show_bytes, show_duration};
 
+use super::plan::RestartPlan;
 use document::Table;
 use section::Section;
 
@@ -45,14 +51,18 @@ pub struct JobFile {
     pub folder: PathBuf,
     /// `[job]`.
     pub job: JobSpec,
+    /// `[state]`.
+    pub state: StateSpec,
+    /// `[checkpoint]`; none if there is none.
+    pub checkpoint: Option<CheckpointSpec>,
+    /// `[restart]`; none if there is none, or if that is reported.
+    pub restart: Option<RestartPlan>,
     /// `[[source]]`, in their order.
     pub sources: Vec<SourceSpec>,
     /// `[[operator]]`, in their order.
     pub operators: Vec<OperatorSpec>,
     /// `[[sink]]`, in their order.
     pub sinks: Vec<SinkSpec>,
-    /// What the user should know although the job runs.
-    pub warnings: Vec<String>,
     /// What could not be read. `check` tells them with its own.
     pub problems: Vec<Problem>,
 }
@@ -90,12 +100,12 @@ impl JobFile {
     }
 
     fn read(path: &Path, document: &Table) -> Self {
-        let (mut problems, mut warnings) = (Vec::new(), Vec::new());
+        let mut problems = Vec::new();
         let mut root = Section::new(&mut problems, "", &Origin::File, document);
         let job = settings::read_job(&mut root);
-        settings::read_state(&mut root);
-        settings::read_checkpoint(&mut root, &mut warnings);
-        settings::read_restart(&mut root, &mut warnings);
+        let state = state::read(&mut root);
+        let checkpoint = checkpoint::read(&mut root);
+        let restart = restart::read(&mut root);
         let sources = root.sections("source", "[[source]]", |section| Some(source::read(section)));
         let operators =
             root.sections("operator", "[[operator]]", |section| Some(operator::read(section)));
@@ -103,7 +113,7 @@ impl JobFile {
         root.finish();
         let folder = path.parent().map(Path::to_owned).unwrap_or_default();
         let path = path.to_owned();
-        Self { path, folder, job, sources, operators, sinks, warnings, problems }
+        Self { path, folder, job, state, checkpoint, restart, sources, operators, sinks, problems }
     }
 
     /// A path of the job file, from where the program runs.

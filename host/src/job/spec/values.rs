@@ -53,6 +53,38 @@ pub fn positive(value: &Value) -> Result<u64, Mismatch> {
     }
 }
 
+/// As [`count`], in 32 bits.
+pub fn count_u32(value: &Value) -> Result<u32, Mismatch> {
+    from(value, 0)
+}
+
+/// As [`positive`], in 32 bits.
+pub fn positive_u32(value: &Value) -> Result<u32, Mismatch> {
+    from(value, 1)
+}
+
+fn from(value: &Value, least: u32) -> Result<u32, Mismatch> {
+    let read = match value {
+        Value::Integer(integer) => u32::try_from(*integer).ok(),
+        _ => None,
+    };
+    match read.filter(|number| *number >= least) {
+        Some(number) => Ok(number),
+        None => {
+            let range = format!("a whole number from {least}, below 2^32");
+            mismatch(value, &range, "write a number without quotes")
+        }
+    }
+}
+
+/// `true` or `false`.
+pub fn boolean(value: &Value) -> Result<bool, Mismatch> {
+    match value {
+        Value::Boolean(boolean) => Ok(*boolean),
+        other => mismatch(other, "true or false", "write true or false, without quotes"),
+    }
+}
+
 /// Any whole number.
 pub fn integer(value: &Value) -> Result<i64, Mismatch> {
     match value {
