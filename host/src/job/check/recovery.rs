@@ -9,8 +9,8 @@ use super::Findings;
 use crate::env;
 use crate::job::plan::RestartPlan;
 use crate::job::spec::{
-    At, CheckpointSpec, ClassicStorage, JobFile, Problem, SinkConnectorSpec, SourceConnectorSpec,
-    StateSpec, StorageSpec, StoreSpec,
+    At, CheckpointSpec, ClassicStorage, JobFile, SinkConnectorSpec, SourceConnectorSpec, StateSpec,
+    StorageSpec, StoreSpec,
 };
 
 /// The word for a storage that ends with the process.

@@ -148,7 +148,7 @@ fn errors_keep_their_words_and_whose_turn_it_is() {
     let (control, requests) = job("pv", 7);
     let _server = Server::start(&folder.registry(), "pv", 7, control).unwrap();
     let client = folder.registry().find("pv").unwrap().client;
-    let mut answer_with = |reply_with: &dyn Fn(Reply)| {
+    let answer_with = |reply_with: &dyn Fn(Reply)| {
         let client = client.clone();
         let waiting = thread::spawn(move || client.request(&Request::Cancel));
         reply_with(requests.recv().unwrap().1);
@@ -226,8 +226,8 @@ fn nobody_else_is_let_in() {
 #[test]
 fn a_folder_of_somebody_else_is_refused() {
     let folder = Folder::new("owner");
-    let registry = folder.registry();
-    let somebody_else = Registry { user: registry.user + 1, ..registry };
+    let mut somebody_else = folder.registry();
+    somebody_else.user += 1;
     fs::create_dir(folder.sockets()).unwrap();
     fs::set_permissions(folder.sockets(), Permissions::from_mode(0o700)).unwrap();
     let refused = somebody_else.jobs().unwrap_err();
