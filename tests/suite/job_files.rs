@@ -247,7 +247,7 @@ fn state_checkpoints_and_restarts_are_part_of_the_plan() {
     assert!(ended.stdout.contains("no checkpoints; restart: none"), "{}", ended.stdout);
     let contradiction = "[state]\nbackend = \"FsStateBackend\"\n[checkpoint]\n\
          storage = \"memory\"\n[[source]]";
-    assert_refused("[[source]]", contradiction, &["FsStateBackend", "file://FOLDER", "job.toml:6"]);
+    assert_refused("[[source]]", contradiction, &["FsStateBackend", "file://FOLDER", "job.toml:7"]);
 }
 
 /// What a later version has is refused in words.

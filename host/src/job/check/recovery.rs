@@ -45,9 +45,9 @@ fn check_backend(file: &JobFile, findings: &mut Findings) {
     if !cfg!(feature = "rocksdb") {
         let problem =
             state.backend.problem("asks for RocksDB, which this tidegate is built without");
-        findings.problem(problem.hint(
-            "write \"hashmap\", or build tidegate with the feature `rocksdb`, which is on by default",
-        ));
+        findings.problem(
+            problem.hint("write \"hashmap\", or build tidegate with its default features"),
+        );
     }
     if let Some(directory) = &state.directory {
         check_folder(directory, &file.resolve(directory), findings);
@@ -127,8 +127,8 @@ fn check_folder(at: &At<String>, path: &Path, findings: &mut Findings) {
     }
 }
 
-/// Whether a folder of this owner and mode can take files of a user. Whoever may be one of its group
-/// gets the benefit of the doubt.
+/// Whether a folder of this owner and mode can take files of a user. Whoever may be one of its
+/// group gets the benefit of the doubt.
 fn may_write(user: u32, owner: u32, mode: u32) -> bool {
     const ROOT: u32 = 0;
     let wanted = if user == owner { 0o200 } else { 0o022 };

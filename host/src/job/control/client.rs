@@ -40,7 +40,7 @@ impl Client {
     /// If it does not answer within 5 s.
     pub fn status(&self) -> Result<JobStatus> {
         let exchange = self.exchange(Method::GET, JOB, String::new());
-        self.wait(async { Ok(tokio::time::timeout(STATUS_TIME_MAX, exchange).await??) })
+        self.wait(async { tokio::time::timeout(STATUS_TIME_MAX, exchange).await? })
     }
 
     /// Asks the job for something and waits until it is done, however long that takes.

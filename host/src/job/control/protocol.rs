@@ -3,8 +3,8 @@
 //! | route | body | answer |
 //! |---|---|---|
 //! | `GET /v1/job` | – | [`JobStatus`] |
-//! | `POST /v1/savepoints` | `{"path": "…"}` or nothing | [`Answer`], when it is complete |
-//! | `POST /v1/stop` | `{"savepoint": true}`, `{"savepoint": "…"}` or nothing | [`Answer`], when the job has stopped |
+//! | `POST /v1/savepoints` | `{"path": "…"}` or none | [`Answer`], when it is complete |
+//! | `POST /v1/stop` | `{"savepoint": true}`, a path, or none | [`Answer`], when all is done |
 //! | `POST /v1/cancel` | – | [`Answer`] |
 //!
 //! What fails is answered with [`Refusal`] and a status that says whose turn it is: 4xx whoever

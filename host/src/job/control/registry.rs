@@ -75,7 +75,9 @@ impl Registry {
     pub fn of_user() -> Result<Self> {
         let user = user()?;
         let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-        let runtime = runtime.filter(|path| path.is_absolute() && path.is_dir());
+        // After `sudo` the variable can name a folder of somebody else.
+        let is_own = |path: &PathBuf| fs::metadata(path).is_ok_and(|folder| folder.uid() == user);
+        let runtime = runtime.filter(|path| path.is_absolute() && is_own(path));
         let temporary = std::env::temp_dir().join(format!("tidegate-{user}"));
         let folders = runtime.map(|path| path.join("tidegate")).into_iter().chain([temporary]);
         Ok(Self { folders: folders.collect(), user })

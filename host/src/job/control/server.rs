@@ -8,13 +8,15 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{Method, StatusCode, Uri};
-use axum::response::{IntoResponse, Json, Response};
+use axum::response::Json;
 use axum::routing::{get, post};
 use serde::de::DeserializeOwned;
 use tokio::net::UnixListener;
 use tokio::sync::watch;
 
-use super::protocol::{CANCEL, JOB, Refusal, Request, SAVEPOINTS, STOP, SavepointBody, StopBody};
+use super::protocol::{
+    Answer, CANCEL, JOB, Refusal, Request, SAVEPOINTS, STOP, SavepointBody, StopBody,
+};
 use super::registry::{Entry, Registry};
 use super::{Control, Reply};
 use crate::error::{Error, ErrorKind, Result};
@@ -23,6 +25,8 @@ use crate::error::{Error, ErrorKind, Result};
 const CLOSE_TIME_MAX: Duration = Duration::from_secs(5);
 
 type Shared = State<Arc<dyn Control>>;
+type Answered = Result<Json<Answer>, Refused>;
+type Refused = (StatusCode, Json<Refusal>);
 
 /// The control API of a running job. Dropping it closes the socket: answers that are under way are
 /// still given.
@@ -99,50 +103,37 @@ fn router(control: Arc<dyn Control>) -> Router {
         .with_state(control)
 }
 
-async fn take_savepoint(State(control): Shared, body: Bytes) -> Response {
-    match read::<SavepointBody>(&body) {
-        Ok(body) => ask(&control, body.into()).await,
-        Err(refused) => refused,
-    }
+async fn take_savepoint(State(control): Shared, body: Bytes) -> Answered {
+    ask(&control, read::<SavepointBody>(&body)?.into()).await
 }
 
-async fn stop(State(control): Shared, body: Bytes) -> Response {
-    match read::<StopBody>(&body) {
-        Ok(body) => ask(&control, body.into()).await,
-        Err(refused) => refused,
-    }
+async fn stop(State(control): Shared, body: Bytes) -> Answered {
+    ask(&control, read::<StopBody>(&body)?.into()).await
 }
 
-async fn unknown(method: Method, uri: Uri) -> Response {
+async fn unknown(method: Method, uri: Uri) -> Refused {
     let error = format!("there is no {method} {}", uri.path());
     let hint = format!("there are GET {JOB}, POST {SAVEPOINTS}, POST {STOP} and POST {CANCEL}");
-    refuse(StatusCode::NOT_FOUND, Refusal { error, hint: Some(hint) })
+    (StatusCode::NOT_FOUND, Json(Refusal { error, hint: Some(hint) }))
 }
 
-async fn ask(control: &Arc<dyn Control>, request: Request) -> Response {
+async fn ask(control: &Arc<dyn Control>, request: Request) -> Answered {
     let (reply, answer) = Reply::new();
     control.request(request, reply);
     let ended = |_| Err(Error::new(ErrorKind::Interrupted, "the job ended before it answered"));
-    match answer.await.unwrap_or_else(ended) {
-        Ok(answer) => Json(answer).into_response(),
-        Err(error) => {
-            let (status, refusal) = Refusal::of(&error);
-            refuse(status, refusal)
-        }
-    }
+    answer.await.unwrap_or_else(ended).map(Json).map_err(|error| {
+        let (status, refusal) = Refusal::of(&error);
+        (status, Json(refusal))
+    })
 }
 
 /// Reads a body; none at all is one that says nothing.
-fn read<T: Default + DeserializeOwned>(body: &[u8]) -> std::result::Result<T, Response> {
+fn read<T: Default + DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
     if body.is_empty() {
         return Ok(T::default());
     }
     serde_json::from_slice(body).map_err(|cause| {
         let error = format!("cannot read the request: {cause}");
-        refuse(StatusCode::BAD_REQUEST, Refusal { error, hint: None })
+        (StatusCode::BAD_REQUEST, Json(Refusal { error, hint: None }))
     })
-}
-
-fn refuse(status: StatusCode, refusal: Refusal) -> Response {
-    (status, Json(refusal)).into_response()
 }
