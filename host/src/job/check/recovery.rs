@@ -101,9 +101,9 @@ fn check_written(file: &JobFile, at: &At<String>, findings: &mut Findings) {
         findings.problem(at.problem(what).hint(hint));
     } else if at.starts_with(S3) && !cfg!(feature = "s3") {
         let problem = at.problem("asks for S3, which this tidegate is built without");
-        findings.problem(problem.hint(
-            "write \"file://FOLDER\", or build tidegate with the feature `s3`, which is on by default",
-        ));
+        findings.problem(
+            problem.hint("write \"file://FOLDER\", or build tidegate with its default features"),
+        );
     } else if let Some(path) = at.strip_prefix(FILE) {
         check_folder(at, &file.resolve(path), findings);
     }
