@@ -224,14 +224,35 @@ fn parameters_that_a_function_refuses() {
     check(&job, &["--set", "operator.pv.params.size=1ms"]).expect(0);
 }
 
-/// A later version's sections are read already, or refused in words.
+/// Where state and checkpoints lie is part of the plan, and checked before anything runs.
+#[test]
+fn state_checkpoints_and_restarts_are_part_of_the_plan() {
+    let with =
+        |sections: &str| good_job().replace("[[source]]", &format!("{sections}\n[[source]]"));
+    let classic = with(
+        "[state]\nbackend = \"RocksDBStateBackend\"\nmemory = \"64MiB\"\n\
+         [checkpoint]\nstorage = \"file://./checkpoints\"\ninterval = \"1s\"",
+    );
+    let plan = check(&classic, &[]).expect(0).stdout;
+    for text in ["RocksDB with 64.0 MiB", "every 1s in file://./checkpoints", "exponential-delay"] {
+        assert!(plan.contains(text), "{text:?} is not in\n{plan}");
+    }
+    let memory = with(
+        "[state]\nbackend = \"MemoryStateBackend\"\n[checkpoint]\n[restart]\n\
+         strategy = \"fixed-delay\"",
+    );
+    let ended = check(&memory, &[]).expect(0).expect_story(["warning", "checkpoints in memory"]);
+    assert!(ended.stdout.contains("in memory; restart: fixed-delay"), "{}", ended.stdout);
+    let ended = check(&good_job(), &[]).expect(0);
+    assert!(ended.stdout.contains("no checkpoints; restart: none"), "{}", ended.stdout);
+    let contradiction = "[state]\nbackend = \"FsStateBackend\"\n[checkpoint]\n\
+         storage = \"memory\"\n[[source]]";
+    assert_refused("[[source]]", contradiction, &["FsStateBackend", "file://FOLDER", "job.toml:7"]);
+}
+
+/// What a later version has is refused in words.
 #[test]
 fn what_this_version_lacks_is_said() {
-    let checkpoint = "[checkpoint]\nstorage = \"memory\"\ninterval = \"1s\"\n\n[[source]]";
-    let job = good_job().replace("[[source]]", checkpoint);
-    check(&job, &[]).expect(0).expect_story(["warning", "checkpoint"]);
-    let rocksdb = "[state]\nbackend = \"rocksdb\"\n\n[[source]]";
-    assert_refused("[[source]]", rocksdb, &["RocksDB", "hashmap"]);
     assert_refused("connector = \"file\"\nfrom", "connector = \"kafka\"\nfrom", &["connector"]);
 }
 

@@ -3,6 +3,7 @@
 
 mod batches_are_invisible;
 mod cli;
+mod control;
 mod ctrl_c;
 mod examples_match_expected;
 mod faults;

@@ -4,6 +4,7 @@
 //! component is at fault; 2 usage; 3 a function faulted; 4 storage; 130 interrupted.
 
 mod build;
+mod cancel;
 mod check;
 mod failure;
 mod inspect;
@@ -11,6 +12,9 @@ mod new;
 mod plan_tree;
 mod progress;
 mod run;
+mod savepoint;
+mod status;
+mod stop;
 mod summary;
 mod ui;
 
@@ -40,6 +44,10 @@ enum Command {
     Inspect(inspect::Arguments),
     Check(check::Arguments),
     Run(run::Arguments),
+    Status(status::Arguments),
+    Savepoint(savepoint::Arguments),
+    Stop(stop::Arguments),
+    Cancel(cancel::Arguments),
 }
 
 /// As clap wants it.
@@ -81,6 +89,10 @@ pub fn main() -> ExitCode {
         Command::Inspect(arguments) => inspect::run(&arguments, &ui),
         Command::Check(arguments) => check::run(&arguments, &ui),
         Command::Run(arguments) => run::run(&arguments, &ui),
+        Command::Status(arguments) => status::run(&arguments, &ui),
+        Command::Savepoint(arguments) => savepoint::run(&arguments, &ui),
+        Command::Stop(arguments) => stop::run(&arguments, &ui),
+        Command::Cancel(arguments) => cancel::run(&arguments, &ui),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

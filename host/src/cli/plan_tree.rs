@@ -2,16 +2,17 @@
 //!
 //! ```text
 //! ok: job periodic-pv: 1 source, 1 operator, 1 sink
+//! state on the heap; a checkpoint every 10s in file://./checkpoints; restart: exponential-delay
 //! source clicks: csv from events.csv; event time in field 2 (ms), watermark 1s behind
 //!   operator pv: keyed-process, 2 partitions; clicks by the key in field 0
 //!     sink out: 2 files in out/
 //! ```
 
 use crate::job::plan::{
-    Field, GeneratorShape, InputPlan, OperatorPlan, Partitioning, Plan, SinkConnector, SinkPlan,
-    SourceConnector, SourcePlan, TimeUnit, Upstream,
+    BackendPlan, CheckpointMode, Field, GeneratorShape, InputPlan, OperatorPlan, Partitioning,
+    Plan, RestartPlan, SinkConnector, SinkPlan, SourceConnector, SourcePlan, TimeUnit, Upstream,
 };
-use crate::job::show_duration;
+use crate::job::{show_bytes, show_duration};
 use crate::model::Format;
 
 /// The plan, without a line end at its end.
@@ -23,12 +24,41 @@ pub fn render(plan: &Plan) -> String {
         count(plan.operators.len(), "operator"),
         count(plan.sinks.len(), "sink"),
     )];
+    lines.push(describe_recovery(plan));
     for (index, source) in plan.sources.iter().enumerate() {
         lines.push(describe_source(source));
         let is_source = |from: Upstream| from == Upstream::Source(index);
         render_readers(plan, &is_source, 1, &mut lines);
     }
     lines.join("\n")
+}
+
+/// Where state and checkpoints are, and what happens after a failure.
+fn describe_recovery(plan: &Plan) -> String {
+    let mut text = match &plan.state.backend {
+        BackendPlan::HashMap => "state on the heap".into(),
+        BackendPlan::RocksDb { memory_bytes, .. } => {
+            format!("state in RocksDB with {} of memory", show_bytes(*memory_bytes))
+        }
+    };
+    text += &match &plan.checkpoint {
+        None => "; no checkpoints".into(),
+        Some(checkpoint) => {
+            let mode = match checkpoint.mode {
+                CheckpointMode::ExactlyOnce => "",
+                CheckpointMode::AtLeastOnce => ", at-least-once",
+            };
+            let (every, storage) = (show_duration(checkpoint.interval), &checkpoint.storage);
+            format!("; a checkpoint every {every} in {storage}{mode}")
+        }
+    };
+    let restart = match &plan.restart {
+        RestartPlan::None => "none",
+        RestartPlan::FixedDelay { .. } => "fixed-delay",
+        RestartPlan::FailureRate { .. } => "failure-rate",
+        RestartPlan::ExponentialDelay { .. } => "exponential-delay",
+    };
+    format!("{text}; restart: {restart}")
 }
 
 fn render_readers(

@@ -14,6 +14,7 @@ use super::{JobArguments, summary};
 use crate::checkpoint::catalog;
 use crate::error::{Error, Result};
 use crate::flow::{Metrics, StopFlag, StopReason};
+use crate::job::control::{Control, Registry, Server};
 use crate::job::plan::{Plan, SinkConnector};
 use crate::job::{self, Report, Requests, Restore, RunOptions, Status, check};
 use crate::wasm::{Engine, LogSink};
@@ -75,8 +76,24 @@ fn run_watched(plan: &Plan, restore: Restore, ui: &Ui) -> Result<(Report, Result
     stop_on_interrupt(&stop, progress.bar(), *ui)?;
     let (bar, log_ui) = (progress.bar(), *ui);
     let log = LogSink::new(move |level, line| bar.suspend(|| log_ui.log(level, line)));
-    let requests = Arc::new(Requests::default());
+    let requests = Arc::new(Requests::new(&plan.name, Arc::clone(&metrics)));
+    // Open as long as the job runs.
+    let _server = serve(plan, &requests, ui);
     Ok(job::run(plan, &RunOptions { stop, metrics, log, restore, requests }))
+}
+
+/// Opens the job's control socket. A job runs without one, too.
+fn serve(plan: &Plan, requests: &Arc<Requests>, ui: &Ui) -> Option<Server> {
+    let control: Arc<dyn Control> = requests.clone();
+    let server = Registry::of_user().and_then(|registry| {
+        Server::start(&registry, &plan.name, std::process::id(), control)
+    });
+    server
+        .inspect_err(|error| {
+            let why = error.full_text();
+            ui.warning(&format!("`tidegate status` and the like cannot reach this job: {why}"));
+        })
+        .ok()
 }
 
 /// The first interrupt asks the job to stop, the second one ends the process.

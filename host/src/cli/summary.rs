@@ -64,7 +64,7 @@ fn writers_of_dead_letters(plan: &Plan) -> Vec<&str> {
 }
 
 /// One line a node, in columns.
-fn table(nodes: &[NodeReport]) -> Vec<String> {
+pub fn table(nodes: &[NodeReport]) -> Vec<String> {
     let row = |node: &NodeReport| {
         let kind = match node.kind {
             NodeKind::Source => "source",

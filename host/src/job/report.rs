@@ -3,8 +3,9 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::control::CheckpointsStatus;
 use super::requests::RunStatus;
 use crate::flow::{Metrics, NodeKind, StopReason};
 
@@ -36,30 +37,15 @@ pub struct Report {
     /// The most memory that the process used, in bytes; none where the system does not tell.
     pub peak_memory_bytes: Option<u64>,
     /// Restarts after a failure.
-    pub restarts: u64,
+    pub restarts: u32,
     /// What became of checkpoints.
-    pub checkpoints: CheckpointReport,
+    pub checkpoints: CheckpointsStatus,
     /// Sources, operators, sinks, in the order of the plan.
     pub nodes: Vec<NodeReport>,
 }
 
-/// What became of a run's checkpoints and savepoints.
-#[derive(Debug, Clone, Serialize)]
-pub struct CheckpointReport {
-    /// Those that were completed.
-    pub completed: u64,
-    /// Those that failed.
-    pub failed: u64,
-    /// The number of the one that the last attempt began with.
-    pub restored_from: Option<u64>,
-    /// From barrier to manifest, of the last complete one, in milliseconds.
-    pub last_duration_ms: Option<i64>,
-    /// Bytes of all files that the last complete one needs.
-    pub last_bytes: Option<u64>,
-}
-
 /// What a node did, summed over its partitions.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeReport {
     /// The id in the job file.
     pub id: String,
@@ -75,6 +61,21 @@ pub struct NodeReport {
     pub faults: u64,
 }
 
+impl NodeReport {
+    /// Those of a job, as they stand.
+    pub(super) fn all(metrics: &Metrics) -> Vec<Self> {
+        let node = |node: &std::sync::Arc<crate::flow::NodeMetrics>| Self {
+            id: node.id.clone(),
+            kind: node.kind,
+            records_in: node.records_in.load(Ordering::Relaxed),
+            records_out: node.records_out.load(Ordering::Relaxed),
+            malformed: node.malformed.load(Ordering::Relaxed),
+            faults: node.faults.load(Ordering::Relaxed),
+        };
+        metrics.nodes.iter().map(node).collect()
+    }
+}
+
 impl Report {
     pub(super) fn new(
         job: &str,
@@ -83,15 +84,6 @@ impl Report {
         metrics: &Metrics,
         run: &RunStatus,
     ) -> Self {
-        let last = run.progress.last.as_ref();
-        let node = |node: &std::sync::Arc<crate::flow::NodeMetrics>| NodeReport {
-            id: node.id.clone(),
-            kind: node.kind,
-            records_in: node.records_in.load(Ordering::Relaxed),
-            records_out: node.records_out.load(Ordering::Relaxed),
-            malformed: node.malformed.load(Ordering::Relaxed),
-            faults: node.faults.load(Ordering::Relaxed),
-        };
         Self {
             job: job.into(),
             status: match reason {
@@ -104,14 +96,8 @@ impl Report {
             elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
             peak_memory_bytes: peak_memory_bytes(),
             restarts: run.restarts,
-            checkpoints: CheckpointReport {
-                completed: run.completed(),
-                failed: run.failed(),
-                restored_from: run.restored_from,
-                last_duration_ms: last.map(|last| last.duration_ms),
-                last_bytes: last.map(|last| last.bytes),
-            },
-            nodes: metrics.nodes.iter().map(node).collect(),
+            checkpoints: run.checkpoints(),
+            nodes: NodeReport::all(metrics),
         }
     }
 }

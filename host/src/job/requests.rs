@@ -2,57 +2,53 @@
 //! the run loop with the control API and Ctrl-C.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::attempt::{Conductor, Ground};
+use super::control::{
+    Answer, CheckpointsStatus, Control, JobState, JobStatus, LastCheckpoint, Reply, Request,
+};
 use super::plan::Plan;
+use super::report::NodeReport;
 use crate::checkpoint::storage::Below;
 use crate::checkpoint::{Progress, RequestId, Target, catalog};
+use crate::env::{Clock, Stopwatch, SystemClock};
 use crate::error::{Error, Result};
-use crate::flow::{StopFlag, StopReason};
+use crate::flow::{Metrics, StopFlag, StopReason};
 use crate::state::SnapshotForm;
-
-/// Something that is asked of a running job.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Request {
-    /// Take a savepoint: there, or at a place below the checkpoint storage.
-    Savepoint(Option<String>),
-    /// End in good order with a last checkpoint, or with a savepoint at a place.
-    Stop(Option<Option<String>>),
-    /// End at once.
-    Cancel,
-}
-
-/// Where the answer goes: where the savepoint or checkpoint is, if one was taken.
-pub type Reply = Sender<Result<Option<String>>>;
 
 /// What a job tells of itself.
 #[derive(Debug, Clone, Default)]
-pub struct RunStatus {
+pub(super) struct RunStatus {
+    state: Option<JobState>,
     /// Checkpoints of the current attempt.
-    pub progress: Progress,
+    progress: Progress,
     /// Complete checkpoints of earlier attempts.
-    pub completed_before: u64,
+    completed_before: u64,
     /// Failed checkpoints of earlier attempts.
-    pub failed_before: u64,
+    failed_before: u64,
     /// Restarts after a failure.
-    pub restarts: u64,
-    /// Whether it is waiting to restart.
-    pub is_restarting: bool,
+    pub(super) restarts: u32,
     /// The checkpoint that the current attempt began with.
-    pub restored_from: Option<u64>,
+    restored_from: Option<u64>,
 }
 
 impl RunStatus {
-    /// Complete checkpoints and savepoints of the run.
-    pub fn completed(&self) -> u64 {
-        self.completed_before + self.progress.completed
-    }
-
-    /// Failed checkpoints and savepoints of the run.
-    pub fn failed(&self) -> u64 {
-        self.failed_before + self.progress.failed
+    /// What became of checkpoints and savepoints.
+    pub(super) fn checkpoints(&self) -> CheckpointsStatus {
+        CheckpointsStatus {
+            completed: self.completed_before + self.progress.completed,
+            failed: self.failed_before + self.progress.failed,
+            in_progress: self.progress.in_flight as u64,
+            last: self.progress.last.as_ref().map(|last| LastCheckpoint {
+                id: last.id,
+                kind: last.kind,
+                completed_ms: last.completed_ms,
+                duration_ms: last.duration_ms,
+                bytes: last.bytes,
+            }),
+            restored_from: self.restored_from,
+        }
     }
 }
 
@@ -67,21 +63,51 @@ struct Inner {
 }
 
 /// Requests on their way to the run loop, and the job's status.
-#[derive(Default)]
-pub struct Requests(Mutex<Inner>);
+pub struct Requests {
+    job: String,
+    metrics: Arc<Metrics>,
+    started_ms: i64,
+    stopwatch: Stopwatch,
+    inner: Mutex<Inner>,
+}
 
-impl Requests {
-    fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().expect("nobody panics with this lock")
+impl Control for Requests {
+    fn status(&self) -> JobStatus {
+        let run = self.run_status();
+        JobStatus {
+            job: self.job.clone(),
+            pid: std::process::id(),
+            state: run.state.unwrap_or(JobState::Starting),
+            started_ms: self.started_ms,
+            uptime_ms: u64::try_from(self.stopwatch.elapsed().as_millis()).unwrap_or(u64::MAX),
+            restarts: run.restarts,
+            nodes: NodeReport::all(&self.metrics),
+            checkpoints: run.checkpoints(),
+        }
     }
 
-    /// Asks; the answer comes when it is done.
-    pub fn ask(&self, request: Request, reply: Reply) {
+    fn request(&self, request: Request, reply: Reply) {
         self.inner().waiting.push((request, reply));
     }
+}
 
-    /// What is known of the run.
-    pub fn status(&self) -> RunStatus {
+impl Requests {
+    /// For a job that is about to start.
+    pub fn new(job: &str, metrics: Arc<Metrics>) -> Self {
+        Self {
+            job: job.to_owned(),
+            metrics,
+            started_ms: SystemClock.now_ms(),
+            stopwatch: Stopwatch::start(),
+            inner: Mutex::default(),
+        }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().expect("nobody panics with this lock")
+    }
+
+    pub(super) fn run_status(&self) -> RunStatus {
         self.inner().status.clone()
     }
 
@@ -92,7 +118,7 @@ impl Requests {
     pub(super) fn started(&self, restored_from: Option<u64>) {
         let status = &mut self.inner().status;
         status.restored_from = restored_from;
-        status.is_restarting = false;
+        status.state = Some(JobState::Running);
     }
 
     pub(super) fn restarting(&self) {
@@ -101,7 +127,7 @@ impl Requests {
         status.failed_before += status.progress.failed;
         status.progress = Progress { last: status.progress.last.clone(), ..Progress::default() };
         status.restarts += 1;
-        status.is_restarting = true;
+        status.state = Some(JobState::Restarting);
     }
 
     /// The request that Ctrl-C stands for.
@@ -126,26 +152,29 @@ impl Requests {
             let target = match &request {
                 Request::Cancel => {
                     stop.stop(StopReason::Cancelled);
-                    // Whoever asked may be gone.
-                    let _ = reply.send(Ok(None));
+                    reply.send(Ok(Answer::default()));
                     continue;
                 }
-                Request::Savepoint(place) | Request::Stop(Some(place)) => {
+                Request::Savepoint { path: place } | Request::Stop { savepoint: Some(place) } => {
                     savepoint_target(ground, plan, place.as_deref(), conductor.next_id()).map(Some)
                 }
-                Request::Stop(None) => Ok(None),
+                Request::Stop { savepoint: None } => Ok(None),
             };
             let target = match target {
                 Ok(target) => target,
                 Err(error) => {
-                    let _ = reply.send(Err(error));
+                    reply.send(Err(error));
                     continue;
                 }
             };
-            let id = self.enter(reply, matches!(request, Request::Stop(_)));
-            match (request, target) {
-                (Request::Savepoint(_), Some(target)) => conductor.savepoint(id, target, now),
-                (_, target) => conductor.stop(id, target, now),
+            let ends = matches!(request, Request::Stop { .. });
+            let id = self.enter(reply, ends);
+            match target {
+                Some(target) if !ends => conductor.savepoint(id, target, now),
+                target => {
+                    self.inner().status.state = Some(JobState::Stopping);
+                    conductor.stop(id, target, now);
+                }
             }
         }
     }
@@ -171,10 +200,12 @@ impl Requests {
             return Some(format!("the job cannot stop in good order: {}", error.full_text()));
         }
         if let Some((reply, ends)) = inner.replies.remove(&request) {
-            if ends && answer.is_ok() {
-                stop.stop(StopReason::Asked);
+            match &answer {
+                Ok(_) if ends => stop.stop(StopReason::Asked),
+                Err(_) if ends => inner.status.state = Some(JobState::Running),
+                _ => {}
             }
-            let _ = reply.send(answer);
+            reply.send(answer.map(|savepoint| Answer { savepoint }));
         }
         None
     }
@@ -185,7 +216,7 @@ impl Requests {
         let waiting = std::mem::take(&mut inner.waiting).into_iter().map(|(_, reply)| reply);
         let open = std::mem::take(&mut inner.replies).into_values().map(|(reply, _)| reply);
         for reply in waiting.chain(open) {
-            let _ = reply.send(Err(Error::input(why)));
+            reply.send(Err(Error::input(why)));
         }
     }
 }

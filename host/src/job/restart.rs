@@ -153,7 +153,8 @@ impl ExponentialDelay {
         if self.attempts.is_some_and(|attempts| self.done >= attempts) {
             let (done, seconds) = (restarts(self.done), self.reset_after.as_secs_f64());
             return give_up(format!(
-                "{done} made, as many as `restart.attempts` allows, and none ran well for {seconds} s"
+                "{done} made, as many as `restart.attempts` allows, and none ran well for \
+                 {seconds} s"
             ));
         }
         let share = 1.0 + self.jitter * (2.0 * self.random_share() - 1.0);
@@ -276,11 +277,8 @@ mod tests {
     fn the_strategy_of_a_job_that_names_none_lasts_for_minutes() {
         let mut restarts = Restarts::new(&RestartPlan::with_checkpoints(), 7);
         let mut waited = Duration::ZERO;
-        loop {
-            match restarts.on_failure(milliseconds(waited)) {
-                Decision::Restart { after } => waited += after,
-                Decision::GiveUp { .. } => break,
-            }
+        while let Decision::Restart { after } = restarts.on_failure(milliseconds(waited)) {
+            waited += after;
         }
         let minutes = waited.as_secs_f64() / 60.0;
         assert!((11.0..13.0).contains(&minutes), "{minutes} minutes");

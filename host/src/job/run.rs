@@ -62,7 +62,7 @@ pub fn run(plan: &Plan, options: &RunOptions) -> (Report, Result<()>) {
         options.stop.stop(StopReason::Failed);
     }
     let reason = options.stop.reason();
-    let status = options.requests.status();
+    let status = options.requests.run_status();
     (Report::new(&plan.name, reason, stopwatch.elapsed(), &options.metrics, &status), outcome)
 }
 

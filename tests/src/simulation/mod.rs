@@ -179,12 +179,13 @@ impl Simulation {
             lanes: Arc::new(self.lanes.clone()),
             run: format!("run{}", self.runs),
         };
+        let metrics = Arc::new(Metrics::of(plan));
         let options = RunOptions {
             stop: Arc::default(),
             log: LogSink::none(),
-            metrics: Arc::new(Metrics::of(plan)),
+            requests: Arc::new(Requests::new(&plan.name, metrics.clone())),
+            metrics,
             restore: Restore::Latest,
-            requests: Arc::new(Requests::default()),
         };
         let mut ground = Ground::open(plan, environment)?;
         let mut failures = 0;

@@ -9,8 +9,8 @@ use super::Findings;
 use crate::env;
 use crate::job::plan::RestartPlan;
 use crate::job::spec::{
-    At, CheckpointSpec, ClassicStorage, JobFile, Problem, SinkConnectorSpec, SourceConnectorSpec,
-    StateSpec, StorageSpec, StoreSpec,
+    At, CheckpointSpec, ClassicStorage, JobFile, SinkConnectorSpec, SourceConnectorSpec, StateSpec,
+    StorageSpec, StoreSpec,
 };
 
 /// The word for a storage that ends with the process.
@@ -45,9 +45,9 @@ fn check_backend(file: &JobFile, findings: &mut Findings) {
     if !cfg!(feature = "rocksdb") {
         let problem =
             state.backend.problem("asks for RocksDB, which this tidegate is built without");
-        findings.problem(problem.hint(
-            "write \"hashmap\", or build tidegate with the feature `rocksdb`, which is on by default",
-        ));
+        findings.problem(
+            problem.hint("write \"hashmap\", or build tidegate with its default features"),
+        );
     }
     if let Some(directory) = &state.directory {
         check_folder(directory, &file.resolve(directory), findings);
@@ -101,9 +101,9 @@ fn check_written(file: &JobFile, at: &At<String>, findings: &mut Findings) {
         findings.problem(at.problem(what).hint(hint));
     } else if at.starts_with(S3) && !cfg!(feature = "s3") {
         let problem = at.problem("asks for S3, which this tidegate is built without");
-        findings.problem(problem.hint(
-            "write \"file://FOLDER\", or build tidegate with the feature `s3`, which is on by default",
-        ));
+        findings.problem(
+            problem.hint("write \"file://FOLDER\", or build tidegate with its default features"),
+        );
     } else if let Some(path) = at.strip_prefix(FILE) {
         check_folder(at, &file.resolve(path), findings);
     }
@@ -127,8 +127,8 @@ fn check_folder(at: &At<String>, path: &Path, findings: &mut Findings) {
     }
 }
 
-/// Whether a folder of this owner and mode can take files of a user. Whoever may be one of its group
-/// gets the benefit of the doubt.
+/// Whether a folder of this owner and mode can take files of a user. Whoever may be one of its
+/// group gets the benefit of the doubt.
 fn may_write(user: u32, owner: u32, mode: u32) -> bool {
     const ROOT: u32 = 0;
     let wanted = if user == owner { 0o200 } else { 0o022 };

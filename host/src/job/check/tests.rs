@@ -380,6 +380,108 @@ fn a_job_without_sources_is_refused_and_one_without_sinks_warned_of() {
     assert_eq!(checked.warnings, ["the job has no sink: nothing of what it computes is written"]);
 }
 
+/// The first lines of what is said of `JOB` with this section of a job file before it.
+fn refusals_with(name: &str, sections: &str) -> String {
+    let checked = check_in(&Folder::new(name), &format!("{sections}\n{JOB}"), &[]);
+    checked.refusals
+}
+
+#[test]
+fn checkpoints_need_a_storage() {
+    assert_eq!(
+        refusals_with("storage", "[checkpoint]"),
+        "`checkpoint` has no `storage`\n  --> job.toml:1:2\n  hint: add `storage = \
+         \"file://./checkpoints\"`"
+    );
+    assert_eq!(
+        refusals_with("storage2", "[checkpoint]\n[state]\nbackend='RocksDBStateBackend'"),
+        "`checkpoint` has no `storage`, but \"RocksDBStateBackend\" keeps checkpoints in files\n  \
+         --> job.toml:1:2\n  hint: add `storage = \"file://./checkpoints\"`"
+    );
+    assert_eq!(refusals_with("storage3", "[checkpoint]\nstorage='file://./a/b'"), "");
+    assert_eq!(refusals_with("storage4", "[checkpoint]\nstorage='s3://bucket/jobs'"), "");
+}
+
+#[test]
+fn classic_names_say_which_storage_belongs_to_them() {
+    let with = |backend: &str, storage: &str| {
+        let state = format!("[state]\nbackend = '{backend}'");
+        refusals_with("classic", &format!("[checkpoint]\nstorage = '{storage}'\n{state}"))
+    };
+    for (backend, storage) in [
+        ("MemoryStateBackend", "memory"),
+        ("FsStateBackend", "file://c"),
+        ("RocksDBStateBackend", "file://c"),
+        ("hashmap", "memory"),
+        ("rocksdb", "memory"),
+    ] {
+        assert_eq!(with(backend, storage), "", "{backend} with {storage}");
+    }
+    assert_eq!(
+        with("MemoryStateBackend", "file://c"),
+        "`checkpoint.storage` is \"file://c\", but \"MemoryStateBackend\" keeps checkpoints in \
+         memory\n  --> job.toml:2:1\n  hint: write \"memory\" here, or \"hashmap\" as \
+         `state.backend`, which goes with any storage"
+    );
+    assert_eq!(
+        with("RocksDBStateBackend", "s3://b"),
+        "`checkpoint.storage` is \"s3://b\", but \"RocksDBStateBackend\" keeps checkpoints in \
+         files\n  --> job.toml:2:1\n  hint: write \"file://FOLDER\" here, or \"rocksdb\" as \
+         `state.backend`, which goes with any storage"
+    );
+    let folder = Folder::new("classic-warns");
+    let text = format!("[checkpoint]\n[state]\nbackend = 'MemoryStateBackend'\n{JOB}");
+    let checked = check_in(&folder, &text, &[]);
+    assert_eq!(checked.refusals, "");
+    assert!(checked.warnings[0].starts_with("checkpoints in memory are gone when"));
+    // Without checkpoints only the store counts.
+    assert_eq!(refusals_with("classic2", "[state]\nbackend = 'FsStateBackend'"), "");
+}
+
+#[test]
+fn folders_of_checkpoints_and_state_can_be_folders() {
+    let name = "folders";
+    assert_eq!(
+        refusals_with(name, "[checkpoint]\nstorage = 'file://in.csv/c'"),
+        "`checkpoint.storage` is DIR/in.csv/c, but DIR/in.csv is a file\n  --> job.toml:2:1\n  \
+         hint: name a folder"
+    );
+    let state = refusals_with(name, "[state]\nbackend = 'rocksdb'\ndirectory = 'in.csv'");
+    assert!(state.starts_with("`state.directory` is DIR/in.csv, but DIR/in.csv is a file"));
+    let folder = Folder::new("folders2");
+    let text = format!("[checkpoint]\nstorage = 'file://c'\n{JOB}");
+    assert_eq!(check_in(&folder, &text, &[]).refusals, "");
+    assert!(!folder.0.join("c").exists(), "a check makes nothing");
+}
+
+#[test]
+fn streams_that_cannot_go_back_are_warned_of() {
+    let settings = ["source.clicks.connector=stdin", "sink.out.connector=stdout"];
+    let folder = Folder::new("streams");
+    let warnings =
+        |sections: &str| check_in(&folder, &format!("{sections}\n{JOB}"), &settings).warnings;
+    assert_eq!(warnings(""), [""; 0]);
+    let stdout = "sink `out` writes standard output, which cannot be taken back: after a restart \
+        records may appear again";
+    assert_eq!(
+        warnings("[checkpoint]\nstorage = 'file://c'"),
+        [
+            "source `clicks` reads standard input, which cannot be read again: a restart loses \
+             what it has read since the last checkpoint",
+            stdout
+        ]
+    );
+    assert_eq!(
+        warnings("[restart]\nstrategy = 'fixed-delay'"),
+        [
+            "source `clicks` reads standard input, which cannot be read again: a restart loses \
+             what it has read until then",
+            stdout
+        ]
+    );
+    assert_eq!(warnings("[restart]\nstrategy = 'none'"), [""; 0]);
+}
+
 #[test]
 fn a_missing_component_names_the_command_that_makes_it() {
     let engine = Engine::new().unwrap();

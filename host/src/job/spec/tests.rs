@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
-use crate::job::plan::Field;
+use crate::job::plan::{CheckpointMode, Field, RetainPlan};
 use crate::model::Format;
 
 /// Section 7 of the design, as it stands there.
@@ -46,13 +46,14 @@ fn the_job_file_of_the_design_parses_as_it_stands() {
         &file.sinks[0].connector,
         Some(SinkConnectorSpec::File { replace: true, .. })
     ));
-    assert_eq!(
-        file.warnings,
-        [
-            "this version takes no checkpoints yet: [checkpoint] is read but has no effect",
-            "this version restarts no job yet: [restart] is read but has no effect",
-        ]
-    );
+    assert_eq!((file.state.backend.word, file.state.directory.is_none()), ("hashmap", true));
+    let checkpoint = file.checkpoint.unwrap();
+    let StorageSpec::Written(storage) = &checkpoint.storage else { panic!() };
+    assert_eq!(**storage, "file://./checkpoints");
+    assert_eq!(checkpoint.interval, Duration::from_secs(1));
+    assert_eq!(checkpoint.mode, CheckpointMode::ExactlyOnce);
+    let delay = Duration::from_secs(1);
+    assert_eq!(file.restart, Some(RestartPlan::FixedDelay { attempts: 3, delay }));
 }
 
 #[test]
@@ -83,21 +84,16 @@ fn unknown_keys_name_the_nearest_or_list_all() {
 }
 
 /// A setting of a wrong value, and what is said of it.
-const WRONG_VALUES: [(&str, &str); 32] = [
+const WRONG_VALUES: [(&str, &str); 38] = [
     ("job.parallelism=0", "`job.parallelism` is the number 0, not a whole number from 1 to 32768"),
     (
         "job.max_parallelism=40000",
         "`job.max_parallelism` is the number 40000, not a whole number from 1 to 32768",
     ),
     ("job.name=a b", "`job.name` is the text \"a b\", not a name"),
-    (
-        "state.backend=rocksdb",
-        "`state.backend` asks for RocksDB; this version has only the hashmap backend",
-    ),
-    (
-        "state.backend=RocksDBStateBackend",
-        "`state.backend` asks for RocksDB; this version has only the hashmap backend",
-    ),
+    ("state.memory=1GiB", "`state.memory` goes with `backend = \"rocksdb\"` only"),
+    ("state.memory=1MiB", "`state.memory` is the text \"1MiB\", not a size from 16MiB"),
+    ("state.directory=x", "`state.directory` goes with `backend = \"rocksdb\"` only"),
     ("state.backend=heap", "`state.backend` is \"heap\", which is not known"),
     ("checkpoint.storage=ftp://x", "`checkpoint.storage` is the text \"ftp://x\", not a storage"),
     ("checkpoint.interval=10", "`checkpoint.interval` is the number 10, not a duration"),
@@ -106,6 +102,24 @@ const WRONG_VALUES: [(&str, &str); 32] = [
         "`checkpoint.interval` is the text \"0s\", not a duration above zero",
     ),
     ("checkpoint.mode=twice", "`checkpoint.mode` is \"twice\", which is not known"),
+    ("checkpoint.retain=always", "`checkpoint.retain` is \"always\", which is not known"),
+    (
+        "checkpoint.keep=0",
+        "`checkpoint.keep` is the number 0, not a whole number from 1, below 2^32",
+    ),
+    (
+        "checkpoint.max_concurrent=4294967296",
+        "`checkpoint.max_concurrent` is the number 4294967296, not a whole number from 1, below \
+         2^32",
+    ),
+    (
+        "checkpoint.prefer_checkpoint=yes",
+        "`checkpoint.prefer_checkpoint` is the text \"yes\", not true or false",
+    ),
+    (
+        "restart.attempts=0",
+        "`restart.attempts` is the number 0, not a whole number from 1, below 2^32",
+    ),
     ("restart.strategy=fixed", "`restart.strategy` is \"fixed\", which is not known"),
     (
         "source.clicks.connector=kafka",
@@ -198,6 +212,76 @@ fn keys_of_restart_follow_its_strategy() {
         restart("strategy = 'none'\nattempts = 1"),
         "unknown key `attempts` in `restart`\n  --> jobs/job.toml:5:1\n  hint: known keys: strategy"
     );
+}
+
+#[test]
+fn defaults_of_checkpoint_and_restart_are_those_of_flink() {
+    let read = |more: &str| parse(&format!("[job]\nname = 'a'\n{more}"), &[]).unwrap();
+    let file = read("");
+    assert_eq!((file.state.backend.word, file.state.memory_bytes), ("hashmap", 256 << 20));
+    assert!(file.checkpoint.is_none() && file.restart.is_none());
+    let checkpoint = read("[checkpoint]").checkpoint.unwrap();
+    assert!(matches!(checkpoint.storage, StorageSpec::Missing(_)));
+    let seconds = Duration::from_secs;
+    assert_eq!((checkpoint.interval, checkpoint.timeout), (seconds(10), seconds(600)));
+    assert_eq!((checkpoint.min_pause, checkpoint.max_concurrent), (Duration::ZERO, 1));
+    assert_eq!((checkpoint.tolerable_failures, checkpoint.keep), (0, 2));
+    assert_eq!((checkpoint.retain, checkpoint.prefer_checkpoint), (RetainPlan::OnCancel, false));
+    let restart =
+        |strategy: &str| read(&format!("[restart]\nstrategy = '{strategy}'")).restart.unwrap();
+    let delay = seconds(1);
+    assert_eq!(restart("none"), RestartPlan::None);
+    assert_eq!(restart("fixed-delay"), RestartPlan::FixedDelay { attempts: 1, delay });
+    let interval = seconds(60);
+    assert_eq!(restart("failure-rate"), RestartPlan::FailureRate { failures: 1, interval, delay });
+    assert_eq!(
+        restart("exponential-delay"),
+        RestartPlan::ExponentialDelay {
+            initial_delay: delay,
+            max_delay: seconds(60),
+            multiplier: 1.5,
+            jitter: 0.1,
+            reset_after: seconds(3600),
+            attempts: None,
+        }
+    );
+}
+
+#[test]
+fn retain_is_a_word_or_a_flag() {
+    let retain = |value: &str| {
+        let text = format!("[job]\nname = 'a'\n[checkpoint]\nretain = {value}");
+        parse(&text, &[]).unwrap().checkpoint.unwrap().retain
+    };
+    for (value, expected) in [
+        ("true", RetainPlan::OnCancel),
+        ("'on-cancel'", RetainPlan::OnCancel),
+        ("false", RetainPlan::Never),
+        ("'never'", RetainPlan::Never),
+    ] {
+        assert_eq!(retain(value), expected, "{value}");
+    }
+}
+
+#[test]
+fn delays_do_not_shrink() {
+    let restart = "[job]\nname = 'a'\n[restart]\nstrategy = 'exponential-delay'\n";
+    assert_eq!(
+        refusals(&format!("{restart}initial_delay = '2m'"), &[]),
+        "`restart.initial_delay` does not fit: `max_delay` is below `initial_delay`\n  --> \
+         jobs/job.toml:5:1\n  hint: raise `max_delay`, or lower `initial_delay`"
+    );
+    let both = format!("{restart}initial_delay = '2s'\nmax_delay = '1s'");
+    assert!(refusals(&both, &[]).starts_with("`restart.max_delay` does not fit: "));
+}
+
+#[test]
+fn a_replaced_backend_or_strategy_leaves_its_keys_behind() {
+    let rocksdb = DESIGN.replace("backend = \"hashmap\"", "backend = \"rocksdb\"\nmemory = '1GiB'");
+    let file = parse(&rocksdb, &[]).unwrap();
+    assert_eq!((refusals(&rocksdb, &[]).as_str(), file.state.memory_bytes), ("none", 1 << 30));
+    assert_eq!(refusals(&rocksdb, &["state.backend=hashmap"]), "none");
+    assert_eq!(refusals(DESIGN, &["restart.strategy=none"]), "none");
 }
 
 #[test]
