@@ -212,7 +212,11 @@ impl Store for RocksDbStore {
         // Removed with this value from now on, also if what follows fails.
         let mut tables = LocalTables { folder, files: Vec::new() };
         let listed = std::fs::read_dir(&tables.folder).and_then(|entries| {
-            entries.map(|entry| entry.and_then(|entry| Ok((entry.file_name(), entry.metadata()?.len())))).collect::<Result<Vec<_>, _>>()
+            entries
+                .map(|entry| {
+                    entry.and_then(|entry| Ok((entry.file_name(), entry.metadata()?.len())))
+                })
+                .collect::<Result<Vec<_>, _>>()
         });
         let listed = listed.map_err(|cause| {
             Error::storage(format!("cannot list {}", tables.folder.display())).caused_by(cause)
@@ -309,7 +313,12 @@ mod tests {
 
     type Model = BTreeMap<(u32, u16, Vec<u8>), Vec<u8>>;
 
-    fn write(store: &mut RocksDbStore, model: &mut Model, key: (u32, u16, Vec<u8>), value: Option<Vec<u8>>) {
+    fn write(
+        store: &mut RocksDbStore,
+        model: &mut Model,
+        key: (u32, u16, Vec<u8>),
+        value: Option<Vec<u8>>,
+    ) {
         let stored = StoredKey { group: KeyGroup(key.0), state: key.1, key: &key.2 };
         store.write(&mut [(stored, value.as_deref())]).expect("written");
         match value {
