@@ -1,5 +1,5 @@
-//! SIGKILL at any moment loses nothing and doubles nothing: a job that takes checkpoints goes on with
-//! `run --restore latest`, and the committed output is that of a run that was never killed.
+//! SIGKILL at any moment loses nothing and doubles nothing: a job that takes checkpoints goes on
+//! with `run --restore latest`, and the committed output is that of a run that was never killed.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -72,7 +72,7 @@ fn survives(backend: &str, parallelisms: &[u32], seed: u64) {
             .set("job.parallelism", parallelism)
     };
     for turn in 0..KILLS {
-        let mut running = start(turn, RATE).start();
+        let running = start(turn, RATE).start();
         running.kill_after(Duration::from_millis(random.between(1, 300) as u64));
     }
     start(0, 1_000_000_000).run().expect(0);

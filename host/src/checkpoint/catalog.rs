@@ -171,8 +171,9 @@ impl Catalog {
         }
     }
 
-    /// What a job may go on from, the best first: the newest, or with `prefer_checkpoint` the newest
-    /// checkpoint even if a savepoint is newer. Nothing from before the end of a run that finished.
+    /// What a job may go on from, the best first: the newest, or with `prefer_checkpoint` the
+    /// newest checkpoint even if a savepoint is newer. Nothing from before the end of a run that
+    /// finished.
     ///
     /// # Errors
     /// If the storage fails.
@@ -254,7 +255,8 @@ impl Catalog {
     }
 
     /// Removes what runs have left behind that did not end well: checkpoints without a manifest or
-    /// from before the end of a run, and shared files that no checkpoint uses. Nobody may be writing.
+    /// from before the end of a run, and shared files that no checkpoint uses. Nobody may be
+    /// writing.
     ///
     /// # Errors
     /// If the storage fails.
@@ -355,8 +357,8 @@ impl Located {
         Ok(verified)
     }
 
-    /// Makes sure that it outlives a crash of the machine, before anything is done that follows from
-    /// it.
+    /// Makes sure that it outlives a crash of the machine, before anything is done that follows
+    /// from it.
     ///
     /// # Errors
     /// If the storage fails.

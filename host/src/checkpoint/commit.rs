@@ -52,8 +52,8 @@ impl Commits {
                 Ok(_) => folder.settle(to),
                 Err(cause) if cause.kind() == NotFound => {
                     let message = format!(
-                        "output that sink {sink:?} had prepared is gone: neither {from} nor {to} is \
-                         in {}",
+                        "output that sink {sink:?} had prepared is gone: neither {from} nor {to} \
+                         is in {}",
                         folder.root()
                     );
                     return Err(Error::new(ErrorKind::Corruption, message));

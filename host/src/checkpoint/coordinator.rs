@@ -13,114 +13,17 @@
 //! 2015).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::sync::Arc;
 
 use super::catalog::Catalog;
 use super::commit::Commits;
 use super::manifest::{
     DeclaredState, Kind, Manifest, OperatorState, PartitionSnapshot, PreparedOutput, SourceState,
 };
-use super::storage::Storage;
+use super::protocol::{
+    Acknowledgement, Action, Completed, CoordinatorSettings, Policy, Progress, RequestId, Target,
+};
 use crate::error::{Error, Result};
 use crate::state::SnapshotForm;
-
-/// Where a task writes its part of a checkpoint.
-#[derive(Clone)]
-pub struct Target {
-    /// The storage that file names are relative to.
-    pub storage: Arc<dyn Storage>,
-    /// The folder of this checkpoint's own files; empty for the root.
-    pub folder: String,
-    /// How state is written.
-    pub form: SnapshotForm,
-}
-
-impl fmt::Debug for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {} ({:?})", self.folder, self.storage.root(), self.form)
-    }
-}
-
-/// What a task has to say about a barrier that passed it.
-#[derive(Debug)]
-pub struct Acknowledgement {
-    /// The barrier.
-    pub id: u64,
-    /// The task, counted as in [`CoordinatorSettings::tasks`].
-    pub task: usize,
-    /// Output that is durable now and waits to be committed. An error means that output is lost
-    /// unless the job goes back to an earlier checkpoint.
-    pub outputs: Result<Vec<PreparedOutput>>,
-    /// Its state, if that could be written.
-    pub part: Result<Part>,
-}
-
-/// The part of one task in a checkpoint.
-#[derive(Debug, Default)]
-pub struct Part {
-    /// Of a source.
-    pub source: Option<SourceState>,
-    /// Of an operator: its index, the partition, and what it wrote.
-    pub operator: Option<(usize, usize, PartitionSnapshot)>,
-}
-
-/// What is to be done outside.
-pub enum Action {
-    /// Send a barrier through all sources; with `hold` they read no further after it.
-    Inject {
-        /// Its number.
-        id: u64,
-        /// Where tasks write their state; none = they write none.
-        target: Option<Target>,
-        /// Whether sources stop reading.
-        hold: bool,
-    },
-    /// Let sources read again.
-    Resume,
-    /// End all tasks in good order: nothing is left to be committed.
-    Finish,
-    /// Answer whoever asked for a savepoint or a stop: where it is, or why not.
-    Answer(RequestId, Result<Option<String>>),
-    /// Tell the user.
-    Warn(String),
-}
-
-/// Who asked.
-pub type RequestId = u64;
-
-/// What the coordinator must know of the job.
-pub struct CoordinatorSettings {
-    /// The job's name.
-    pub job: String,
-    /// Key groups.
-    pub max_parallelism: u32,
-    /// How many tasks acknowledge, sources and partitions of operators.
-    pub tasks: usize,
-    /// How many sources.
-    pub sources: usize,
-    /// Id and states of each operator.
-    pub operators: Vec<(String, Vec<DeclaredState>)>,
-    /// Times and numbers; none = the job takes no checkpoints.
-    pub policy: Option<Policy>,
-}
-
-/// When checkpoints are taken and how many are kept. Times in milliseconds.
-#[derive(Debug, Clone)]
-pub struct Policy {
-    /// From the start of one to the start of the next.
-    pub interval_ms: i64,
-    /// After which one that is not complete is given up.
-    pub timeout_ms: i64,
-    /// From the end of one to the start of the next, at least.
-    pub min_pause_ms: i64,
-    /// How many may be under way at once.
-    pub max_concurrent: usize,
-    /// How many in a row may fail before the job does.
-    pub tolerable_failures: u32,
-    /// How many complete ones are kept.
-    pub keep: usize,
-}
 
 /// What a checkpoint is taken for.
 #[derive(Clone)]
@@ -149,34 +52,6 @@ enum Phase {
     /// Somebody asked: sources are held, the last checkpoint is under way.
     Stopping,
     Finished,
-}
-
-/// What has happened so far, for people.
-#[derive(Debug, Clone, Default)]
-pub struct Progress {
-    /// Complete checkpoints and savepoints.
-    pub completed: u64,
-    /// Those that failed or timed out.
-    pub failed: u64,
-    /// Under way.
-    pub in_flight: usize,
-    /// The newest complete one.
-    pub last: Option<Completed>,
-}
-
-/// A complete checkpoint, for people.
-#[derive(Debug, Clone)]
-pub struct Completed {
-    /// Its number.
-    pub id: u64,
-    /// What it is.
-    pub kind: Kind,
-    /// When, in milliseconds since 1970.
-    pub completed_ms: i64,
-    /// From barrier to manifest.
-    pub duration_ms: i64,
-    /// Length of all files that it needs.
-    pub bytes: u64,
 }
 
 /// The coordinator of one attempt to run a job.
@@ -348,7 +223,8 @@ impl Coordinator {
     /// A task acknowledges a barrier.
     ///
     /// # Errors
-    /// If the job must fail: output was lost or cannot be committed, or too many checkpoints failed.
+    /// If the job must fail: output was lost or cannot be committed, or too many checkpoints
+    /// failed.
     pub fn acknowledge(&mut self, acknowledgement: Acknowledgement, now: i64) -> Result<()> {
         let Acknowledgement { id, task, outputs, part } = acknowledgement;
         // Also what a barrier prepared whose checkpoint was given up waits for the next one.

@@ -16,6 +16,7 @@ pub mod catalog;
 mod commit;
 mod coordinator;
 pub mod manifest;
+mod protocol;
 pub mod reading;
 pub mod state_file;
 pub mod storage;
@@ -24,11 +25,12 @@ pub mod tables;
 
 pub use catalog::Catalog;
 pub use commit::Commits;
-pub use coordinator::{
-    Acknowledgement, Action, Completed, Coordinator, CoordinatorSettings, Part, Policy, Progress,
-    RequestId, Target,
-};
+pub use coordinator::Coordinator;
 pub use manifest::Manifest;
+pub use protocol::{
+    Acknowledgement, Action, Completed, CoordinatorSettings, Part, Policy, Progress, RequestId,
+    Target,
+};
 pub use storage::{Storage, StorageWriter};
 
 /// How manifests name the program that wrote them.

@@ -61,8 +61,8 @@ pub(super) enum Incoming {
 }
 
 impl Inputs {
-    /// Inputs from these channels, going on from a watermark. `aligned` = exactly once; otherwise at
-    /// least once.
+    /// Inputs from these channels, going on from a watermark. `aligned` = exactly once; otherwise
+    /// at least once.
     pub fn new(channels: Vec<InputChannel>, watermark: i64, aligned: bool) -> Self {
         let arriving = VecDeque::new();
         Self { channels, next: 0, watermark, aligned, barriers: 0, arriving }

@@ -85,7 +85,7 @@ pub struct Barrier {
 #[derive(Debug)]
 pub enum Event {
     /// A barrier has passed a task.
-    Acknowledged(Acknowledgement),
+    Acknowledged(Box<Acknowledgement>),
     /// The source of this index has no more records.
     Exhausted(usize),
     /// A task is gone, in good order or not. Told by whoever drives it.
@@ -94,6 +94,6 @@ pub enum Event {
 
 impl From<Acknowledgement> for Event {
     fn from(acknowledgement: Acknowledgement) -> Self {
-        Self::Acknowledged(acknowledgement)
+        Self::Acknowledged(Box::new(acknowledgement))
     }
 }

@@ -78,8 +78,8 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Builds an attempt that goes on from `from`, or begins. Output that was prepared for `from` is
-    /// committed first, and what was prepared after it is removed.
+    /// Builds an attempt that goes on from `from`, or begins. Output that was prepared for `from`
+    /// is committed first, and what was prepared after it is removed.
     ///
     /// # Errors
     /// If something cannot be opened, restored or committed. `Corruption` means that `from` is not
@@ -214,7 +214,7 @@ impl Conductor {
     pub fn take(&mut self, event: Event, now: i64) -> Result<()> {
         match event {
             Event::Acknowledged(acknowledgement) => {
-                self.coordinator.acknowledge(acknowledgement, now)
+                self.coordinator.acknowledge(*acknowledgement, now)
             }
             Event::Exhausted(source) => {
                 self.coordinator.exhausted(source);
@@ -306,8 +306,8 @@ pub fn start_from_newest(
             Attempt::start(plan, options, ground, Some(&located), stop).map(|one| (one, id))
         });
         match started {
-            // Only what is wrong for ever is a reason to go back further: going on from an older one
-            // removes output that a newer one needs.
+            // Only what is wrong for ever is a reason to go back further: going on from an older
+            // one removes output that a newer one needs.
             Err(error) if error.kind == ErrorKind::Corruption => {
                 warn(format!("{name} is skipped: {}", error.full_text()));
             }

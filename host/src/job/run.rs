@@ -56,7 +56,7 @@ pub struct RunOptions {
 /// Reports what was done in any case, beside the failure that ended it, if there was one.
 pub fn run(plan: &Plan, options: &RunOptions) -> (Report, Result<()>) {
     let stopwatch = Stopwatch::start();
-    let outcome = Run::new(plan, options).to_end();
+    let outcome = Run::new(plan, options).run_to_end();
     options.requests.refuse_all("the job has ended");
     if outcome.is_err() {
         options.stop.stop(StopReason::Failed);
@@ -94,7 +94,7 @@ impl<'a> Run<'a> {
         self.options.log.write(LogLevel::Warn, message);
     }
 
-    fn to_end(&mut self) -> Result<()> {
+    fn run_to_end(&mut self) -> Result<()> {
         let ground = &mut Ground::open(self.plan, Environment::of_this_machine())?;
         let mut first = true;
         loop {

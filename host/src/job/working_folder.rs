@@ -22,8 +22,8 @@ pub(super) struct WorkingFolder {
 }
 
 impl WorkingFolder {
-    /// Makes a folder below `parent`, or below the system's for temporary files, and removes those of
-    /// runs that are dead.
+    /// Makes a folder below `parent`, or below the system's for temporary files, and removes those
+    /// of runs that are dead.
     ///
     /// # Errors
     /// If there can be no such folder.

@@ -201,8 +201,8 @@ impl KeyedState {
         Rows { keys: &self.keys, columns, timers: &self.timers }
     }
 
-    /// Begins a snapshot of this moment; [`advance_snapshot`](Self::advance_snapshot) makes it. What
-    /// a store holds is frozen at once and comes back. A snapshot still under way is given up.
+    /// Begins a snapshot of this moment; [`advance_snapshot`](Self::advance_snapshot) makes it.
+    /// What a store holds is frozen at once and comes back. A snapshot still under way is given up.
     ///
     /// # Errors
     /// If the store fails.
@@ -228,8 +228,8 @@ impl KeyedState {
         done
     }
 
-    /// Adds an entry of a snapshot. `state_of` says which of this partition's states an entry's index
-    /// means.
+    /// Adds an entry of a snapshot. `state_of` says which of this partition's states an entry's
+    /// index means.
     ///
     /// # Errors
     /// If the entry cannot be, or the store fails.

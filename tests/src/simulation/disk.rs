@@ -1,8 +1,8 @@
 //! A disk that fails, forgets what was not synced, and stops at a chosen operation.
 //!
-//! Written bytes are lost at a crash, or torn, unless their file was synced; a name in a folder goes
-//! back to what it was, unless the folder was synced. Names of one folder are lost from the newest
-//! on, as with a journal.
+//! Written bytes are lost at a crash, or torn, unless their file was synced; a name in a folder
+//! goes back to what it was, unless the folder was synced. Names of one folder are lost from the
+//! newest on, as with a journal.
 
 use std::collections::BTreeMap;
 use std::io::{self, Cursor, Read};

@@ -8,6 +8,7 @@
 
 pub mod disk;
 mod lanes;
+pub mod reordered;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -73,7 +74,7 @@ impl Clock for SimClock {
     }
 }
 
-/// Storages on the simulated disk. `wrap` may put something between.
+/// Storages on the simulated disk.
 struct SimStorages {
     disk: Arc<dyn Disk>,
 }
@@ -104,11 +105,6 @@ enum End {
 }
 
 impl Simulation {
-    /// A simulation in which the engine sees the disk as it is.
-    pub fn new(settings: Settings) -> Self {
-        Self::with_disk(settings, |disk| Arc::new(disk))
-    }
-
     /// A simulation in which the engine sees what `wrap` makes of the disk.
     pub fn with_disk(settings: Settings, wrap: impl FnOnce(SimDisk) -> Arc<dyn Disk>) -> Self {
         let disk = SimDisk::default();

@@ -17,7 +17,8 @@ const NEEDS: &[Need] = &[
     Need { is_met: has_libclang, packages: &["libclang-dev"] },
 ];
 
-/// Whether a libclang that bindings can be made with is where Debian puts it, or where the user says.
+/// Whether a libclang that bindings can be made with is where Debian puts it, or where the user
+/// says.
 fn has_libclang() -> bool {
     if std::env::var_os("LIBCLANG_PATH").is_some() {
         return true;

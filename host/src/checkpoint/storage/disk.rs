@@ -1,5 +1,5 @@
-//! What a file storage asks of a file system, so that a simulation can bring one that fails, forgets
-//! what was not synced, and stops at any moment.
+//! What a file storage asks of a file system, so that a simulation can bring one that fails,
+//! forgets what was not synced, and stops at any moment.
 
 use std::fs;
 use std::io::{self, Read, Write};

@@ -32,8 +32,8 @@ pub struct Stored {
 /// A file is written once and becomes visible under its name only when it is complete and durable.
 /// All methods may be called from several threads and may block on the disk or the network.
 pub trait Storage: Send + Sync {
-    /// Begins a file. Nobody sees it before [`StorageWriter::finish`]; a file of that name gives way
-    /// then. Folders are made as needed.
+    /// Begins a file. Nobody sees it before [`StorageWriter::finish`]; a file of that name gives
+    /// way then. Folders are made as needed.
     ///
     /// # Errors
     /// If the storage does not take it.

@@ -75,8 +75,8 @@ impl FileWriter {
         written.map_err(|cause| self.failed(&self.hidden(), cause))
     }
 
-    /// Ends the file at a barrier. Nothing was written since the last: then there is none, unless it
-    /// is the only one.
+    /// Ends the file at a barrier. Nothing was written since the last: then there is none, unless
+    /// it is the only one.
     pub(in crate::flow) fn prepare(&mut self, barrier: u64) -> Result<Option<PreparedFile>> {
         if !self.buffer.is_empty() || (self.file.is_none() && !self.settings.numbered) {
             self.write_buffer()?;
