@@ -16,6 +16,8 @@ mod column;
 pub mod entry;
 mod key_table;
 mod keyed;
+#[cfg(feature = "rocksdb")]
+pub mod rocksdb;
 mod snapshot;
 mod store;
 mod timers;
