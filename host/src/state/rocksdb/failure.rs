@@ -8,18 +8,28 @@ use crate::error::{Error, ErrorKind};
 
 /// RocksDB failed to do something (`read`, `write`) with the state in a folder.
 pub(super) fn failed(verb: &str, folder: &Path, cause: rocksdb::Error) -> Error {
-    let text: &str = cause.as_ref();
-    let is_missing = text.contains("No such file or directory");
     let (kind, hint) = match cause.kind() {
-        Cause::Corruption | Cause::NotFound | Cause::InvalidArgument | Cause::NotSupported => {
-            (ErrorKind::Corruption, RESTORE_OTHER)
-        }
-        Cause::IOError if is_missing => (ErrorKind::Corruption, RESTORE_OTHER),
-        _ if text.contains("No space left") => (ErrorKind::Storage, MAKE_ROOM),
+        Cause::Corruption => (ErrorKind::Corruption, RESTORE_OTHER),
+        _ if cause.as_ref().contains("No space left") => (ErrorKind::Storage, MAKE_ROOM),
         _ => (ErrorKind::Storage, "see whether that disk is well and can be written"),
     };
+    error(kind, verb, folder, cause).hint(hint)
+}
+
+/// RocksDB failed to open files that should be those of a checkpoint.
+pub(super) fn unusable(folder: &Path, cause: rocksdb::Error) -> Error {
+    let is_missing = cause.as_ref().contains("No such file");
+    match cause.kind() {
+        Cause::InvalidArgument | Cause::NotFound | Cause::NotSupported => {}
+        Cause::IOError if is_missing => {}
+        _ => return failed("open", folder, cause),
+    }
+    error(ErrorKind::Corruption, "open", folder, cause).hint(RESTORE_OTHER)
+}
+
+fn error(kind: ErrorKind, verb: &str, folder: &Path, cause: rocksdb::Error) -> Error {
     let message = format!("cannot {verb} the state in {}", folder.display());
-    Error::new(kind, message).hint(hint).caused_by(cause)
+    Error::new(kind, message).caused_by(cause)
 }
 
 /// The state in a folder has a key that no store wrote.

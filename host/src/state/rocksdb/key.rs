@@ -7,11 +7,9 @@ use crate::model::KeyGroup;
 use crate::state::StoredKey;
 
 /// Appends a key.
-///
-/// # Panics
-/// If the group is past 65,535. A job has at most 32,768.
 pub(super) fn push(bytes: &mut Vec<u8>, key: StoredKey<'_>) {
-    bytes.extend_from_slice(&group_bytes(key.group.0));
+    let group = u16::try_from(key.group.0).expect("a job has at most 32,768 key groups");
+    bytes.extend_from_slice(&group.to_be_bytes());
     bytes.extend_from_slice(&key.state.to_be_bytes());
     bytes.extend_from_slice(key.key);
 }
@@ -24,11 +22,8 @@ pub(super) fn read(bytes: &[u8]) -> Option<StoredKey<'_>> {
     Some(StoredKey { group, state: u16::from_be_bytes(*state), key })
 }
 
-/// The bytes from which and before which the keys of some groups lie.
+/// The bytes from which and before which the keys of some groups lie. No group is past 65,534.
 pub(super) fn bounds(groups: &Range<u32>) -> Range<[u8; 2]> {
-    group_bytes(groups.start)..group_bytes(groups.end)
-}
-
-fn group_bytes(group: u32) -> [u8; 2] {
-    u16::try_from(group).expect("a job has at most 32,768 key groups").to_be_bytes()
+    let bound = |group| u16::try_from(group).unwrap_or(u16::MAX).to_be_bytes();
+    bound(groups.start)..bound(groups.end)
 }

@@ -1,16 +1,17 @@
-//! What the `rocksdb` backend may use of memory, as one number for the whole process.
+//! What all stores of a process share: memory, as one number, and background threads.
 
-use rocksdb::{Cache, WriteBufferManager};
+use std::thread::available_parallelism;
+
+use rocksdb::{Cache, Env, WriteBufferManager};
 
 /// The least write buffer of a store; smaller ones make too many small files.
 const WRITE_BUFFER_BYTES_MIN: usize = 1 << 20;
 
-/// The largest write buffer of a store, RocksDB's default; larger ones take longer to search and are
-/// flushed in files that are too large for the levels below.
-const WRITE_BUFFER_BYTES_MAX: usize = 64 << 20;
+/// The largest write buffer of a store. It is flushed at a barrier while its partition stands still.
+const WRITE_BUFFER_BYTES_MAX: usize = 32 << 20;
 
-/// A budget that all stores of a process share: half for the cells above them, a quarter for blocks
-/// of their files, a quarter for what they have not written to files yet.
+/// What all stores of a process share. Half of the budget is for the cells above them, a quarter for
+/// blocks of their files, a quarter for what they have not written to files yet.
 ///
 /// The last two are one cache, which counts both: blocks get what write buffers leave. At most two
 /// write buffers of each store exist at a time; if all are full, there is no room for blocks.
@@ -19,10 +20,12 @@ pub struct Memory {
     pub(super) write_buffer_bytes: usize,
     pub(super) blocks: Cache,
     pub(super) write_buffers: WriteBufferManager,
+    pub(super) threads: Env,
 }
 
 impl Memory {
-    /// A budget of so many bytes for the stores of so many partitions.
+    /// A budget of so many bytes for the stores of so many partitions. With little for many, write
+    /// buffers have 1 MiB each nevertheless.
     pub fn new(bytes: u64, partitions: usize) -> Self {
         let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
         let partitions = partitions.max(1);
@@ -41,6 +44,7 @@ impl Memory {
             write_buffer_bytes: fair_bytes.clamp(WRITE_BUFFER_BYTES_MIN, WRITE_BUFFER_BYTES_MAX),
             blocks,
             write_buffers,
+            threads: threads(),
         }
     }
 
@@ -48,4 +52,16 @@ impl Memory {
     pub fn cells_bytes(&self) -> usize {
         self.cells_bytes
     }
+}
+
+/// RocksDB's background threads, the same for all budgets of a process.
+fn threads() -> Env {
+    let processors = available_parallelism().map_or(1, |count| count.get());
+    let processors = i32::try_from(processors).unwrap_or(i32::MAX);
+    let mut threads = Env::new().expect("RocksDB always has an environment");
+    // All stores flush at the same time: at a barrier, and are waited for.
+    threads.set_high_priority_background_threads(processors);
+    // Compactions leave room for those who process records.
+    threads.set_low_priority_background_threads((processors / 2).max(1));
+    threads
 }

@@ -1,7 +1,7 @@
 //! How RocksDB is set up, where it differs from RocksDB's own defaults.
 //!
 //! Defaults that matter here and stay: checksums of all that is read, levels that grow from the
-//! last one down, one background thread for flushes and one for compactions on two processors.
+//! last one down, no `fsync` where `fdatasync` does. What cannot be had: no sync of files at all.
 
 use rocksdb::{BlockBasedOptions, DBCompressionType, LogLevel, Options, ReadOptions, WriteOptions};
 
@@ -14,7 +14,7 @@ const OPEN_FILES: i32 = 128;
 const ARENA_BLOCK_BYTES: usize = 64 << 10;
 
 /// New files of the first level at which writers wait for compaction. Every read looks into each.
-const NEW_FILES_MAX: i32 = 20;
+pub(super) const NEW_FILES_MAX: u32 = 20;
 
 /// For a store that lives within `memory`.
 pub(super) fn for_store(memory: &Memory) -> Options {
@@ -29,19 +29,21 @@ pub(super) fn for_store(memory: &Memory) -> Options {
     options.set_block_based_table_factory(&tables);
     options.set_write_buffer_manager(&memory.write_buffers);
     options.set_write_buffer_size(memory.write_buffer_bytes);
+    // Every read looks into the write buffers first, mostly in vain.
+    options.set_memtable_whole_key_filtering(true);
+    options.set_memtable_prefix_bloom_ratio(0.02);
     // The default is 1 MiB. Many stores with a small budget would be over it with a block each.
     options.set_arena_block_size(ARENA_BLOCK_BYTES);
     // A store has one writer.
     options.set_allow_concurrent_memtable_write(false);
-    // Halves what is written and uploaded for a few percent of a processor.
+    // Tables are uploaded: time spent on making them smaller comes back.
     options.set_compression_type(DBCompressionType::Lz4);
-    // All stores share these threads.
-    let processors = std::thread::available_parallelism().map_or(2, |count| count.get());
-    options.set_max_background_jobs(i32::try_from(processors).unwrap_or(i32::MAX).max(2));
-    // Writes go on or wait, and are never slowed down: what is slowed down looks like waiting to a
-    // writer that does not want to wait within RocksDB (see `RocksDbStore::write`).
-    options.set_level_zero_slowdown_writes_trigger(NEW_FILES_MAX);
-    options.set_level_zero_stop_writes_trigger(NEW_FILES_MAX);
+    // Two background jobs a store, as by default, on threads that all stores share.
+    options.set_env(&memory.threads);
+    // Writes go on or are stopped. A slower pace would be waiting within RocksDB, which
+    // `RocksDbStore::wait_while` avoids.
+    options.set_level_zero_slowdown_writes_trigger(NEW_FILES_MAX as i32);
+    options.set_level_zero_stop_writes_trigger(NEW_FILES_MAX as i32);
     options.set_soft_pending_compaction_bytes_limit(0);
     // Every checkpoint carries the manifest, which grows with each flush until it is begun again.
     options.set_max_manifest_file_size(64 << 10);

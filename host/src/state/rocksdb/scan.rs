@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rocksdb::{DB, DBRawIterator, ReadOptions};
 
-use super::failure::{failed, no_key};
+use super::failure::{failed, no_key, unusable};
 use super::{key, options};
 use crate::error::Result;
 use crate::model::KeyGroup;
@@ -30,7 +30,7 @@ pub fn read_tables(
 pub(super) fn open_tables(folder: &Path) -> Result<DB> {
     let fail_if_log_exists = false;
     DB::open_for_read_only(&options::for_reading(), folder, fail_if_log_exists)
-        .map_err(|cause| failed("open", folder, cause))
+        .map_err(|cause| unusable(folder, cause))
 }
 
 /// The way to read some key groups.

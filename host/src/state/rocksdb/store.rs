@@ -6,9 +6,12 @@ use std::sync::Arc;
 use std::{fmt, fs, io};
 
 use rocksdb::checkpoint::Checkpoint;
+use rocksdb::properties::{
+    IS_WRITE_STOPPED, NUM_IMMUTABLE_MEM_TABLE, PropName, num_files_at_level,
+};
 use rocksdb::{DB, ErrorKind, Options, WaitForCompactOptions, WriteBatch, WriteOptions};
 
-use super::failure::failed;
+use super::failure::{failed, unusable};
 use super::frozen::View;
 use super::{Memory, key, options};
 use crate::error::{Error, Result};
@@ -21,7 +24,7 @@ const COLUMN_FAMILY: &str = "default";
 /// A batch is written when it has grown to so many bytes.
 const BATCH_BYTES: usize = 4 << 20;
 
-/// How long to wait for room before a write is tried again, in microseconds.
+/// How often to look whether a wait is over, in microseconds.
 const WAIT_MICROS: u64 = 10_000;
 
 /// A RocksDB in a folder of its own.
@@ -45,7 +48,7 @@ impl RocksDbStore {
         let mut options = options::for_store(memory);
         options.create_if_missing(true);
         options.set_error_if_exists(true);
-        Self::with_options(folder, options, "create")
+        Self::with_options(folder, options).map_err(|cause| failed("create", folder, cause))
     }
 
     /// A store that goes on from the files of a checkpoint. They lie in the folder under the names
@@ -55,15 +58,14 @@ impl RocksDbStore {
     /// # Errors
     /// Of kind `Corruption` if the files are not those of a whole checkpoint; if the disk fails.
     pub fn open(folder: &Path, memory: &Memory) -> Result<Self> {
-        Self::with_options(folder, options::for_store(memory), "open")
+        let options = options::for_store(memory);
+        Self::with_options(folder, options).map_err(|cause| unusable(folder, cause))
     }
 
-    fn with_options(folder: &Path, options: Options, verb: &str) -> Result<Self> {
+    fn with_options(folder: &Path, options: Options) -> Result<Self, rocksdb::Error> {
         let families = [(COLUMN_FAMILY, options.clone())];
-        let db = DB::open_cf_with_opts(&options, folder, families)
-            .map_err(|cause| failed(verb, folder, cause))?;
         Ok(Self {
-            db: Arc::new(db),
+            db: Arc::new(DB::open_cf_with_opts(&options, folder, families)?),
             folder: folder.to_owned(),
             options,
             write_options: options::of_writes(),
@@ -85,21 +87,43 @@ impl RocksDbStore {
                 }
             }
             match self.db.write_opt(batch, &self.write_options) {
-                Err(cause) if cause.kind() == ErrorKind::Incomplete => self.wait_for_room()?,
+                Err(cause) if cause.kind() == ErrorKind::Incomplete => {
+                    self.wait_while("write", || self.is_full())?;
+                }
                 done => return done.map_err(|cause| failed("write", &self.folder, cause)),
             }
         }
     }
 
-    /// Waits a moment for flushes and compactions that a write has to wait for. A write that waits
-    /// within RocksDB goes on waiting when these fail because the disk is full; this does not.
-    fn wait_for_room(&self) -> Result<()> {
+    /// Waits while RocksDB would. If a flush or compaction fails because the disk is full, RocksDB
+    /// tries again until there is room, and whoever waits within RocksDB waits as long. So nobody
+    /// does: this ends with the first failure.
+    fn wait_while(&self, verb: &str, is_busy: impl Fn() -> bool) -> Result<()> {
         let mut options = WaitForCompactOptions::default();
         options.set_timeout(WAIT_MICROS);
-        match self.db.wait_for_compact(&options) {
-            Err(cause) if cause.kind() == ErrorKind::TimedOut => Ok(()),
-            done => done.map_err(|cause| failed("write", &self.folder, cause)),
+        while is_busy() {
+            match self.db.wait_for_compact(&options) {
+                Err(cause) if cause.kind() == ErrorKind::TimedOut => {}
+                done => done.map_err(|cause| failed(verb, &self.folder, cause))?,
+            }
         }
+        Ok(())
+    }
+
+    fn is_full(&self) -> bool {
+        self.count(IS_WRITE_STOPPED) != 0
+    }
+
+    /// Whether RocksDB would wait before it begins a flush.
+    fn is_flushing(&self) -> bool {
+        self.count(NUM_IMMUTABLE_MEM_TABLE) > 0
+            || self.count(&num_files_at_level(0)) + 1 >= options::NEW_FILES_MAX
+    }
+
+    /// A number that RocksDB knows of itself.
+    fn count(&self, property: &PropName) -> u32 {
+        let value = self.db.property_value(property).ok().flatten();
+        value.and_then(|value| value.parse().ok()).expect("every RocksDB has these properties")
     }
 }
 
@@ -144,6 +168,7 @@ impl Store for RocksDbStore {
     }
 
     fn freeze_tables(&mut self) -> Result<LocalTables> {
+        self.wait_while("freeze", || self.is_flushing())?;
         let mut folder = OsString::from(&self.folder);
         folder.push(format!(".frozen-{}", self.frozen));
         self.frozen += 1;

@@ -209,8 +209,21 @@ fn a_disk_that_fails_is_told_and_stays_told() {
     let error = store.freeze_tables().unwrap_err();
     assert!(error.message.starts_with("cannot freeze the state in "), "{error}");
     assert!(error.message.ends_with("count-0") && error.source.is_some(), "{error}");
+    assert_eq!(error.kind, ErrorKind::Storage);
     put(&mut store, b"b", b"2").unwrap_err();
     store.freeze_tables().unwrap_err();
+}
+
+#[test]
+fn a_flush_that_fails_is_told_to_the_writer() {
+    let folder = Folder::new();
+    let mut store = RocksDbStore::create(&folder.join("a"), &Memory::new(MEMORY_BYTES, 4)).unwrap();
+    fs::remove_dir_all(folder.join("a")).unwrap();
+    // Much more than a store may keep in memory.
+    let cell = vec![1; 64 << 10];
+    let mut written = (0..1024_u32).map(|key| put(&mut store, &key.to_le_bytes(), &cell));
+    let error = written.find_map(Result::err).unwrap();
+    assert!(error.message.starts_with("cannot write the state in "), "{error}");
 }
 
 #[test]
@@ -218,8 +231,8 @@ fn files_that_are_not_those_of_a_checkpoint_are_refused() {
     let folder = Folder::new();
     let mut store = new_store(&folder);
     fill(&mut store, 10_000);
-    let damage = |name: &str, break_file: &dyn Fn(&Path)| -> Error {
-        let tables = RocksDbStore::freeze_tables(&mut store).unwrap();
+    let mut damage = |name: &str, break_file: &dyn Fn(&Path)| -> Error {
+        let tables = store.freeze_tables().unwrap();
         let file = tables.files.iter().find(|file| file.name.contains(name)).unwrap();
         // Not the hard link, which is the store's own file too.
         let path = tables.folder.join(&file.name);
@@ -229,15 +242,13 @@ fn files_that_are_not_those_of_a_checkpoint_are_refused() {
         break_file(&path);
         let read = entries_in(&tables.folder, &ALL).unwrap_err();
         assert_eq!(read.kind, ErrorKind::Corruption, "{read} {:?}", read.source);
-        let opened = RocksDbStore::open(&tables.folder, &Memory::new(MEMORY_BYTES, 1));
-        match opened {
+        match RocksDbStore::open(&tables.folder, &Memory::new(MEMORY_BYTES, 1)) {
             Err(error) => assert_eq!(error.kind, ErrorKind::Corruption, "{:?}", error.source),
             // A block is checked when it is read.
             Ok(_) => assert_eq!(name, ".sst"),
         }
         read
     };
-    let mut damage = damage;
     let flip = |path: &Path| {
         let mut bytes = fs::read(path).unwrap();
         bytes[500] ^= 1;
@@ -343,8 +354,6 @@ impl Pair<'_> {
     }
 
     fn write(&mut self, changes: &[(u32, u16, u8, Option<u8>)]) {
-        // The last of several changes to a key wins.
-        let mut cells = Model::new();
         let mut owned = Vec::new();
         for (group, state, number, cell) in changes {
             let key = (*group, *state, key_of(*number));
@@ -353,9 +362,9 @@ impl Pair<'_> {
                 Some(cell) => self.model.insert(key.clone(), cell.clone()),
                 None => self.model.remove(&key),
             };
-            cells.insert(key.clone(), Vec::new());
             owned.push((key, cell));
         }
+        // The last of several changes to a key wins.
         let mut changes: Vec<_> = owned
             .iter()
             .map(|((group, state, key), cell)| (stored(*group, *state, key), cell.as_deref()))
