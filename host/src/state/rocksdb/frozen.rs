@@ -22,8 +22,8 @@ pub(super) struct View {
 impl View {
     /// A view of this moment.
     pub(super) fn new(db: &Arc<DB>) -> Self {
-        // SAFETY: the reference outlives the borrow only on paper. It goes to `snapshot` alone, which
-        // hands it to nobody and is dropped before `db`, and `db` keeps its target in place.
+        // SAFETY: the reference is `'static` on paper only. It goes to `snapshot` alone, which is
+        // dropped before `db`, and `db` keeps its target alive and in place.
         let borrowed: &'static DB = unsafe { &*Arc::as_ptr(db) };
         Self { snapshot: borrowed.snapshot(), db: Arc::clone(db) }
     }

@@ -26,7 +26,7 @@ impl RocksDbStore {
         let cannot = |cause| failed("restore", &self.folder, cause);
         let mut files = Files { folder: &self.folder, options: &self.options, paths: Vec::new() };
         let mut open = None;
-        visit_all(source.raw_iterator_opt(of_groups(groups)), from, &mut |key, value| {
+        visit_all(source.raw_iterator_opt(of_groups(groups)), from, |key, value| {
             let mut writer = match open.take() {
                 Some(writer) => writer,
                 None => files.create().map_err(cannot)?,

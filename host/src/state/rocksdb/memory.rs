@@ -7,11 +7,11 @@ use rocksdb::{Cache, Env, WriteBufferManager};
 /// The least write buffer of a store; smaller ones make too many small files.
 const WRITE_BUFFER_BYTES_MIN: usize = 1 << 20;
 
-/// The largest write buffer of a store. It is flushed at a barrier while its partition stands still.
+/// The largest write buffer of a store. Its partition stands still while a barrier flushes it.
 const WRITE_BUFFER_BYTES_MAX: usize = 32 << 20;
 
-/// What all stores of a process share. Half of the budget is for the cells above them, a quarter for
-/// blocks of their files, a quarter for what they have not written to files yet.
+/// What all stores of a process share. Half of the budget is for the cells above them, a quarter
+/// for blocks of their files, a quarter for what they have not written to files yet.
 ///
 /// The last two are one cache, which counts both: blocks get what write buffers leave. At most two
 /// write buffers of each store exist at a time; if all are full, there is no room for blocks.
@@ -30,8 +30,8 @@ impl Memory {
         let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
         let partitions = partitions.max(1);
         let blocks = Cache::new_lru_cache(bytes / 2);
-        // It has stores flush early and never makes a writer wait, since that wait would not end when
-        // the flush fails.
+        // It has stores flush early and never makes a writer wait: that wait would not end when the
+        // flush fails.
         let can_stall = false;
         let write_buffers = WriteBufferManager::new_write_buffer_manager_with_cache(
             bytes / 4,

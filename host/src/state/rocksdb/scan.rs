@@ -20,10 +20,10 @@ use crate::state::entry::{Entry, EntryKind};
 pub fn read_tables(
     folder: &Path,
     groups: &Range<u32>,
-    mut visit: impl FnMut(KeyGroup, Entry<'_>) -> Result<()>,
+    visit: impl FnMut(KeyGroup, Entry<'_>) -> Result<()>,
 ) -> Result<()> {
     let db = open_tables(folder)?;
-    visit_entries(db.raw_iterator_opt(of_groups(groups)), folder, &mut visit)
+    visit_entries(db.raw_iterator_opt(of_groups(groups)), folder, visit)
 }
 
 /// Opens files that nobody writes to.
@@ -46,9 +46,9 @@ pub(super) fn of_groups(groups: &Range<u32>) -> ReadOptions {
 pub(super) fn visit_entries(
     entries: DBRawIterator<'_>,
     folder: &Path,
-    visit: &mut dyn FnMut(KeyGroup, Entry<'_>) -> Result<()>,
+    mut visit: impl FnMut(KeyGroup, Entry<'_>) -> Result<()>,
 ) -> Result<()> {
-    visit_all(entries, folder, &mut |bytes, value| {
+    visit_all(entries, folder, |bytes, value| {
         let stored = key::read(bytes).ok_or_else(|| no_key(folder))?;
         visit(stored.group, Entry { kind: EntryKind::State(stored.state), key: stored.key, value })
     })
@@ -58,7 +58,7 @@ pub(super) fn visit_entries(
 pub(super) fn visit_all(
     mut entries: DBRawIterator<'_>,
     folder: &Path,
-    visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<()>,
+    mut visit: impl FnMut(&[u8], &[u8]) -> Result<()>,
 ) -> Result<()> {
     entries.seek_to_first();
     while let Some((key, value)) = entries.item() {

@@ -51,9 +51,8 @@ impl RocksDbStore {
         Self::with_options(folder, options).map_err(|cause| failed("create", folder, cause))
     }
 
-    /// A store that goes on from the files of a checkpoint. They lie in the folder under the names
-    /// that RocksDB gave them. It is the store's from now on; files that are hard links stay as they
-    /// are.
+    /// A store that goes on from the files of a checkpoint, which lie in the folder under the names
+    /// that RocksDB gave them. They may be hard links: the store replaces files and changes none.
     ///
     /// # Errors
     /// Of kind `Corruption` if the files are not those of a whole checkpoint; if the disk fails.
