@@ -16,8 +16,11 @@ pub mod catalog;
 mod commit;
 mod coordinator;
 pub mod manifest;
+pub mod reading;
 pub mod state_file;
 pub mod storage;
+#[cfg(feature = "rocksdb")]
+pub mod tables;
 
 pub use catalog::Catalog;
 pub use commit::Commits;

@@ -6,14 +6,19 @@ use super::plan::{BackendPlan, OperatorPlan, Plan};
 use super::restore::PartitionStart;
 use crate::checkpoint::catalog::Located;
 use crate::checkpoint::manifest::{PartitionSnapshot, TableFile};
-use crate::checkpoint::state_file;
-use crate::error::{Error, Result};
+use crate::checkpoint::reading;
+use crate::error::Result;
 use crate::state::KeyedState;
 
 /// The state backend of one attempt.
 pub(super) struct Backends {
     max_parallelism: u32,
+    #[cfg(feature = "rocksdb")]
+    rocksdb: Option<on_disk::RocksDb>,
 }
+
+/// What a partition begins with.
+type From<'a> = Option<(&'a Located, &'a PartitionStart<'a>)>;
 
 impl Backends {
     /// The backend of a plan.
@@ -21,10 +26,20 @@ impl Backends {
     /// # Errors
     /// If its working folder cannot be made.
     pub(super) fn new(plan: &Plan) -> Result<Self> {
-        match plan.state.backend {
-            BackendPlan::HashMap => Ok(Self { max_parallelism: plan.max_parallelism }),
-            BackendPlan::RocksDb { .. } => Err(Error::input("not yet")),
-        }
+        #[cfg(feature = "rocksdb")]
+        let rocksdb = match &plan.state.backend {
+            BackendPlan::HashMap => None,
+            BackendPlan::RocksDb { memory_bytes, directory } => {
+                Some(on_disk::RocksDb::new(plan, *memory_bytes, directory.as_deref())?)
+            }
+        };
+        #[cfg(not(feature = "rocksdb"))]
+        assert_eq!(plan.state.backend, BackendPlan::HashMap, "`check` refuses all others");
+        Ok(Self {
+            max_parallelism: plan.max_parallelism,
+            #[cfg(feature = "rocksdb")]
+            rocksdb,
+        })
     }
 
     /// The state of one partition, and the tables that its first checkpoint can share.
@@ -34,30 +49,132 @@ impl Backends {
     pub(super) fn make(
         &mut self,
         plan: &OperatorPlan,
-        _partition: u32,
+        partition: u32,
         groups: &Range<u32>,
-        from: Option<(&Located, &PartitionStart<'_>)>,
+        from: From<'_>,
     ) -> Result<(KeyedState, Vec<TableFile>)> {
-        let kinds = plan.component.declaration().states.iter().map(|state| state.kind);
-        let mut keyed = KeyedState::on_heap(kinds, self.max_parallelism);
+        let states = &plan.component.declaration().states;
+        let kinds = || states.iter().map(|state| state.kind);
+        #[cfg(feature = "rocksdb")]
+        if let Some(rocksdb) = &self.rocksdb
+            && !states.is_empty()
+        {
+            let name = format!("{}-{partition}", plan.id);
+            let (store, shared, missing) = rocksdb.store(&name, groups, from)?;
+            let budget = rocksdb.cells_bytes();
+            let mut keyed =
+                KeyedState::on_store(kinds(), self.max_parallelism, Box::new(store), budget);
+            for (located, snapshot, state_of) in missing {
+                restore(&mut keyed, located, &snapshot, state_of, groups)?;
+            }
+            return Ok((keyed, shared));
+        }
+        #[cfg(not(feature = "rocksdb"))]
+        let _ = partition;
+        let mut keyed = KeyedState::on_heap(kinds(), self.max_parallelism);
         if let Some((located, start)) = from {
             for snapshot in &start.snapshots {
-                restore_entries(&mut keyed, located, snapshot, &start.state_of, groups)?;
+                restore(&mut keyed, located, snapshot, &start.state_of, groups)?;
             }
         }
         Ok((keyed, Vec::new()))
     }
 }
 
-/// Adds the entries of some key groups.
-fn restore_entries(
+/// Adds what a snapshot has of some key groups.
+fn restore(
     keyed: &mut KeyedState,
     located: &Located,
     snapshot: &PartitionSnapshot,
     state_of: &[usize],
     groups: &Range<u32>,
 ) -> Result<()> {
-    state_file::read_chunks(&*located.storage, &snapshot.entries, |group, entries| {
-        if groups.contains(&group) { keyed.restore(entries, state_of) } else { Ok(()) }
+    reading::for_each_entry(&*located.storage, snapshot, groups, |_, entry| {
+        keyed.restore_entry(entry, state_of)?;
+        keyed.trim()
     })
+}
+
+#[cfg(feature = "rocksdb")]
+mod on_disk {
+    //! Stores of the rocksdb backend.
+
+    use std::ops::Range;
+    use std::path::Path;
+
+    use super::From;
+    use crate::checkpoint::catalog::Located;
+    use crate::checkpoint::manifest::{PartitionSnapshot, TableFile};
+    use crate::checkpoint::tables;
+    use crate::error::Result;
+    use crate::job::plan::Plan;
+    use crate::state::LocalTables;
+    use crate::state::rocksdb::{Memory, RocksDbStore, WorkingFolder};
+
+    pub(super) struct RocksDb {
+        folder: WorkingFolder,
+        memory: Memory,
+    }
+
+    /// Snapshots that a store does not hold yet.
+    type Missing<'a> = Vec<(&'a Located, PartitionSnapshot, &'a [usize])>;
+
+    impl RocksDb {
+        pub(super) fn new(plan: &Plan, bytes: u64, folder: Option<&Path>) -> Result<Self> {
+            let with_state = plan
+                .operators
+                .iter()
+                .filter(|operator| !operator.component.declaration().states.is_empty());
+            let partitions = with_state.map(|operator| operator.parallelism as usize).sum();
+            let parent = folder.map_or_else(std::env::temp_dir, Path::to_owned);
+            let folder = WorkingFolder::create(&parent, &plan.name)?;
+            Ok(Self { folder, memory: Memory::new(bytes, partitions) })
+        }
+
+        pub(super) fn cells_bytes(&self) -> usize {
+            self.memory.cells_bytes()
+        }
+
+        /// The store of a partition. Tables of a partition that had the same key groups and states
+        /// are used as they are, and shared with the next checkpoint. Of others with the same
+        /// states the key groups are imported; all else is to be added entry by entry.
+        pub(super) fn store<'a>(
+            &self,
+            name: &str,
+            groups: &Range<u32>,
+            from: From<'a>,
+        ) -> Result<(RocksDbStore, Vec<TableFile>, Missing<'a>)> {
+            let folder = self.folder.path().join(name);
+            let Some((located, start)) = from else {
+                return Ok((RocksDbStore::create(&folder, &self.memory)?, Vec::new(), Vec::new()));
+            };
+            let storage = &*located.storage;
+            let mut missing: Missing<'a> = start
+                .snapshots
+                .iter()
+                .map(|one| (located, (*one).clone(), start.state_of.as_slice()))
+                .collect();
+            if !start.state_of.iter().copied().eq(0..start.state_of.len()) {
+                return Ok((RocksDbStore::create(&folder, &self.memory)?, Vec::new(), missing));
+            }
+            if let [(_, only, _)] = missing.as_mut_slice()
+                && (only.first_group..only.end_group) == *groups
+                && let Some(found) = only.tables.take()
+            {
+                tables::fetch(storage, &found, &folder)?;
+                return Ok((RocksDbStore::open(&folder, &self.memory)?, found, missing));
+            }
+            let mut store = RocksDbStore::create(&folder, &self.memory)?;
+            for (number, (_, one, _)) in missing.iter_mut().enumerate() {
+                if let Some(found) = one.tables.take() {
+                    let folder = self.folder.path().join(format!("{name}.from-{number}"));
+                    // Removed with this value.
+                    let local = LocalTables { folder, files: Vec::new() };
+                    tables::fetch(storage, &found, &local.folder)?;
+                    store.import(&local.folder, groups)?;
+                }
+            }
+            Ok((store, Vec::new(), missing))
+        }
+    }
 }

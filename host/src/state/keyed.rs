@@ -3,7 +3,7 @@
 
 use super::cache::Cache;
 use super::column::{Column, Effect, StateChange};
-use super::entry::{self, Entry, EntryKind};
+use super::entry::{Entry, EntryKind};
 use super::key_table::KeyTable;
 use super::snapshot::{Cursor, Rows};
 use super::store::{Frozen, Store};
@@ -228,20 +228,12 @@ impl KeyedState {
         done
     }
 
-    /// Adds entries of a snapshot. `state_of` says which of this partition's states an entry's
-    /// index means.
+    /// Adds an entry of a snapshot. `state_of` says which of this partition's states an entry's index
+    /// means.
     ///
     /// # Errors
-    /// If the entries cannot be read, or the store fails.
-    pub fn restore(&mut self, entries: &[u8], state_of: &[usize]) -> Result<()> {
-        for entry in entry::read(entries) {
-            let entry = entry.map_err(|at| malformed(&format!("at byte {} of it", at.offset)))?;
-            self.restore_entry(entry, state_of)?;
-        }
-        self.trim()
-    }
-
-    fn restore_entry(&mut self, entry: Entry<'_>, state_of: &[usize]) -> Result<()> {
+    /// If the entry cannot be, or the store fails.
+    pub fn restore_entry(&mut self, entry: Entry<'_>, state_of: &[usize]) -> Result<()> {
         let slot = self.keys.enter(entry.key, KeyHash::of(entry.key));
         self.grow();
         let domain = match entry.kind {
@@ -281,5 +273,5 @@ fn index_of(domain: TimeDomain) -> usize {
 }
 
 fn malformed(what: &str) -> Error {
-    Error::new(ErrorKind::Storage, format!("entries of a snapshot cannot be read: {what}"))
+    Error::new(ErrorKind::Corruption, format!("entries of a snapshot cannot be read: {what}"))
 }
