@@ -120,6 +120,18 @@ impl Running {
         signal(self.id, "INT");
     }
 
+    /// Kills it with SIGKILL if it is still there after a while. One that ended by itself must have
+    /// done so without an error.
+    pub fn kill_after(self, time: Duration) {
+        let status = self.ended.recv_timeout(time).unwrap_or_else(|_| {
+            // It may have ended at this very moment.
+            let _ = try_signal(self.id, "KILL");
+            self.ended.recv().expect("a killed program ends")
+        });
+        let story = self.stderr.join().expect("reading does not panic");
+        assert!(status.code().is_none_or(|code| code == 0), "{status}\n{story}");
+    }
+
     /// Waits for its end; what was not read of its standard output is part of the result.
     pub fn wait(self) -> Ended {
         let Self { id, stdout, stderr, ended } = self;
@@ -230,7 +242,11 @@ fn read_text(mut from: impl Read) -> String {
 }
 
 fn signal(process: u32, name: &str) {
+    assert!(try_signal(process, name), "cannot signal process {process}");
+}
+
+fn try_signal(process: u32, name: &str) -> bool {
     // The shell's own, since a minimal system has no other.
     let status = Command::new("sh").args(["-c", &format!("kill -{name} {process}")]).status();
-    assert!(status.is_ok_and(|status| status.success()), "cannot signal process {process}");
+    status.is_ok_and(|status| status.success())
 }

@@ -8,6 +8,7 @@ mod ctrl_c;
 mod examples_match_expected;
 mod faults;
 mod job_files;
+mod kill;
 mod malformed_input;
 mod new_function;
 mod random_jobs;

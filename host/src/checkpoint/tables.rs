@@ -14,9 +14,8 @@ use crate::error::{Error, Result};
 /// # Errors
 /// `Corruption` if one is not what was written; `Storage` if storage or disk fail.
 pub fn fetch(storage: &dyn Storage, tables: &[TableFile], into: &Path) -> Result<()> {
-    let failed = |cause| {
-        Error::storage(format!("cannot write to {}", into.display())).caused_by(cause)
-    };
+    let failed =
+        |cause| Error::storage(format!("cannot write to {}", into.display())).caused_by(cause);
     fs::create_dir_all(into).map_err(failed)?;
     for table in tables {
         let mut file = File::create(into.join(&table.name)).map_err(failed)?;

@@ -85,9 +85,8 @@ fn run_watched(plan: &Plan, restore: Restore, ui: &Ui) -> Result<(Report, Result
 /// Opens the job's control socket. A job runs without one, too.
 fn serve(plan: &Plan, requests: &Arc<Requests>, ui: &Ui) -> Option<Server> {
     let control: Arc<dyn Control> = requests.clone();
-    let server = Registry::of_user().and_then(|registry| {
-        Server::start(&registry, &plan.name, std::process::id(), control)
-    });
+    let server = Registry::of_user()
+        .and_then(|registry| Server::start(&registry, &plan.name, std::process::id(), control));
     server
         .inspect_err(|error| {
             let why = error.full_text();

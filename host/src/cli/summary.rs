@@ -140,6 +140,8 @@ mod tests {
             status: Status::Finished,
             elapsed_ms: 1_840,
             peak_memory_bytes: Some(64 << 20),
+            restarts: 0,
+            checkpoints: crate::job::control::CheckpointsStatus::default(),
             nodes: vec![node("clicks", NodeKind::Source, 3, 2, 1)],
         };
         let source = SourcePlan {

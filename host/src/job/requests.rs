@@ -59,6 +59,8 @@ struct Inner {
     /// With whether they end the job.
     replies: BTreeMap<RequestId, (Reply, bool)>,
     interrupt: Option<RequestId>,
+    /// Whether a stop that was asked for is done.
+    has_stopped: bool,
     next: RequestId,
 }
 
@@ -128,6 +130,11 @@ impl Requests {
         status.progress = Progress { last: status.progress.last.clone(), ..Progress::default() };
         status.restarts += 1;
         status.state = Some(JobState::Restarting);
+    }
+
+    /// Whether the job ends because somebody asked, so that Ctrl-C has nothing to add.
+    pub(super) fn has_stopped(&self) -> bool {
+        self.inner().has_stopped
     }
 
     /// The request that Ctrl-C stands for.
@@ -201,7 +208,10 @@ impl Requests {
         }
         if let Some((reply, ends)) = inner.replies.remove(&request) {
             match &answer {
-                Ok(_) if ends => stop.stop(StopReason::Asked),
+                Ok(_) if ends => {
+                    inner.has_stopped = true;
+                    stop.stop(StopReason::Asked);
+                }
                 Err(_) if ends => inner.status.state = Some(JobState::Running),
                 _ => {}
             }

@@ -155,7 +155,7 @@ impl<'a> Run<'a> {
             _ => None,
         };
         if from.is_none() {
-            refuse_earlier_output(plan, ground)?;
+            meet_earlier_output(plan, ground, |message| self.warn(&message))?;
         }
         let attempt = Attempt::start(plan, options, ground, from, stop)?;
         options.requests.started(from.map(|located| located.manifest.id));
@@ -251,7 +251,8 @@ impl<'a> Run<'a> {
     ) -> Result<()> {
         let now = ground.environment.clock.now_ms();
         let requests = &self.options.requests;
-        if self.options.stop.reason() == Some(StopReason::Asked) && !*asked {
+        let is_asked = self.options.stop.reason() == Some(StopReason::Asked);
+        if is_asked && !*asked && !requests.has_stopped() {
             *asked = true;
             conductor.stop(requests.interrupt(), None, now);
         }
@@ -353,23 +354,29 @@ fn unspecified(plan: &Plan, newest: &str) -> Error {
     )
 }
 
-/// A job that begins anew does not add to the output of an earlier run.
-fn refuse_earlier_output(plan: &Plan, ground: &Ground) -> Result<()> {
+/// A job that takes checkpoints and begins anew does not add to the output of an earlier run:
+/// refuses it, or warns that it gives way. Of other jobs `check` has said so.
+fn meet_earlier_output(plan: &Plan, ground: &Ground, warn: impl Fn(String)) -> Result<()> {
     for sink in &plan.sinks {
-        let SinkConnector::File { replace: false, .. } = sink.connector else { continue };
+        let SinkConnector::File { path, replace } = &sink.connector else { continue };
         let Some(folder) = ground.commits.folders.get(&sink.id) else { continue };
-        let place = folder.root();
+        let place = path.display();
         let files = folder
             .list("part-")
             .map_err(|cause| Error::storage(format!("cannot list {place}")).caused_by(cause))?;
-        if !files.is_empty() {
-            let message = format!("{place} holds the output of an earlier run");
-            let id = &sink.id;
-            return Err(Error::input(message).hint(format!(
-                "remove that folder, choose another with `--set sink.{id}.path=…`, or leave \
-                 `on_existing` out to replace it"
-            )));
+        if files.is_empty() || plan.checkpoint.is_none() {
+            continue;
         }
+        let message = format!("{place} holds the output of an earlier run");
+        if *replace {
+            warn(format!("{message}, which gives way with the first checkpoint"));
+            continue;
+        }
+        let id = &sink.id;
+        return Err(Error::input(message).hint(format!(
+            "remove that folder, choose another with `--set sink.{id}.path=…`, or leave \
+             `on_existing` out to replace it"
+        )));
     }
     Ok(())
 }

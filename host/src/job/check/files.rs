@@ -49,7 +49,8 @@ pub fn check(file: &JobFile, findings: &mut Findings) {
             let what = format!("is {}, where `{other}` writes", resolved.display());
             findings.problem(path.problem(what).hint("give each sink a folder of its own"));
         } else {
-            check_sink(&sink.id, path, &resolved, *replace, findings);
+            let restores = file.checkpoint.is_some();
+            check_sink(&sink.id, path, &resolved, *replace, restores, findings);
         }
     }
 }
@@ -74,7 +75,16 @@ fn check_source(at: &At<String>, path: &Path) -> Result<(), Problem> {
     Ok(())
 }
 
-fn check_sink(id: &str, at: &At<String>, path: &Path, replace: bool, findings: &mut Findings) {
+/// `restores` = the job takes checkpoints: whether it goes on with output that is there or begins
+/// anew shows only when it runs.
+fn check_sink(
+    id: &str,
+    at: &At<String>,
+    path: &Path,
+    replace: bool,
+    restores: bool,
+    findings: &mut Findings,
+) {
     let names = match names(path) {
         Ok(names) => names,
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return,
@@ -86,7 +96,7 @@ fn check_sink(id: &str, at: &At<String>, path: &Path, replace: bool, findings: &
         Err(cause) => return findings.problem(unreadable(at, path, cause)),
     };
     let is_part = |name: &OsStr| name.as_encoded_bytes().starts_with(PART_PREFIX.as_bytes());
-    if !names.iter().any(|name| is_part(name)) {
+    if restores || !names.iter().any(|name| is_part(name)) {
         return;
     }
     let shown = path.display();
