@@ -50,7 +50,6 @@ fn read_tables(
     groups: &Range<u32>,
     visit: &mut dyn FnMut(u32, Entry<'_>) -> Result<()>,
 ) -> Result<()> {
-    use crate::state::entry::EntryKind;
     use crate::state::{LocalTables, rocksdb};
     use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -60,10 +59,7 @@ fn read_tables(
     // Removed with this value.
     let local = LocalTables { folder: std::env::temp_dir().join(name), files: Vec::new() };
     super::tables::fetch(storage, tables, &local.folder)?;
-    rocksdb::read_tables(&local.folder, groups, |stored, value| {
-        let kind = EntryKind::State(stored.state);
-        visit(stored.group.0, Entry { kind, key: stored.key, value })
-    })
+    rocksdb::read_tables(&local.folder, groups, |group, entry| visit(group.0, entry))
 }
 
 #[cfg(not(feature = "rocksdb"))]

@@ -108,8 +108,8 @@ mod on_disk {
     use crate::checkpoint::tables;
     use crate::error::Result;
     use crate::job::plan::Plan;
-    use crate::job::working_folder::WorkingFolder;
-    use crate::state::rocksdb::{Memory, RocksDbStore};
+    use crate::state::LocalTables;
+    use crate::state::rocksdb::{Memory, RocksDbStore, WorkingFolder};
 
     pub(super) struct RocksDb {
         folder: WorkingFolder,
@@ -126,7 +126,8 @@ mod on_disk {
                 .iter()
                 .filter(|operator| !operator.component.declaration().states.is_empty());
             let partitions = with_state.map(|operator| operator.parallelism as usize).sum();
-            let folder = WorkingFolder::new(folder)?;
+            let parent = folder.map_or_else(std::env::temp_dir, Path::to_owned);
+            let folder = WorkingFolder::create(&parent, &plan.name)?;
             Ok(Self { folder, memory: Memory::new(bytes, partitions) })
         }
 
@@ -135,8 +136,8 @@ mod on_disk {
         }
 
         /// The store of a partition. Tables of a partition that had the same key groups and states
-        /// are used as they are, and shared with the next checkpoint; all else is to be added entry
-        /// by entry.
+        /// are used as they are, and shared with the next checkpoint. Of others with the same
+        /// states the key groups are imported; all else is to be added entry by entry.
         pub(super) fn store<'a>(
             &self,
             name: &str,
@@ -145,24 +146,35 @@ mod on_disk {
         ) -> Result<(RocksDbStore, Vec<TableFile>, Missing<'a>)> {
             let folder = self.folder.path().join(name);
             let Some((located, start)) = from else {
-                return Ok((RocksDbStore::open(&folder, &self.memory)?, Vec::new(), Vec::new()));
+                return Ok((RocksDbStore::create(&folder, &self.memory)?, Vec::new(), Vec::new()));
             };
+            let storage = &*located.storage;
             let mut missing: Missing<'a> = start
                 .snapshots
                 .iter()
                 .map(|one| (located, (*one).clone(), start.state_of.as_slice()))
                 .collect();
-            let mut shared = Vec::new();
-            let same_states = start.state_of.iter().copied().eq(0..start.state_of.len());
+            if !start.state_of.iter().copied().eq(0..start.state_of.len()) {
+                return Ok((RocksDbStore::create(&folder, &self.memory)?, Vec::new(), missing));
+            }
             if let [(_, only, _)] = missing.as_mut_slice()
                 && (only.first_group..only.end_group) == *groups
-                && same_states
                 && let Some(found) = only.tables.take()
             {
-                tables::fetch(&*located.storage, &found, &folder)?;
-                shared = found;
+                tables::fetch(storage, &found, &folder)?;
+                return Ok((RocksDbStore::open(&folder, &self.memory)?, found, missing));
             }
-            Ok((RocksDbStore::open(&folder, &self.memory)?, shared, missing))
+            let mut store = RocksDbStore::create(&folder, &self.memory)?;
+            for (number, (_, one, _)) in missing.iter_mut().enumerate() {
+                if let Some(found) = one.tables.take() {
+                    let folder = self.folder.path().join(format!("{name}.from-{number}"));
+                    // Removed with this value.
+                    let local = LocalTables { folder, files: Vec::new() };
+                    tables::fetch(storage, &found, &local.folder)?;
+                    store.import(&local.folder, groups)?;
+                }
+            }
+            Ok((store, Vec::new(), missing))
         }
     }
 }

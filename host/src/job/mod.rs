@@ -13,8 +13,6 @@ pub mod restart;
 mod restore;
 mod run;
 pub mod spec;
-#[cfg(feature = "rocksdb")]
-mod working_folder;
 
 pub use build::NamedTask;
 pub use check::check;
