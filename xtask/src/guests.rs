@@ -8,15 +8,15 @@ use std::path::PathBuf;
 pub fn build_all(workspace: &Workspace) -> Outcome {
     let mut crates = workspace.crates_in("examples")?;
     crates.extend(workspace.crates_in("tests/guests")?);
-    build(workspace, &crates)
-}
-
-/// Builds the host, then the function crates in these folders.
-pub fn build(workspace: &Workspace, crates: &[PathBuf]) -> Outcome {
-    say("building the host");
     // For the whole workspace, as the tests are: features of other packages would otherwise
     // compile wasmtime a second time.
-    run(&mut workspace.cargo("build --release --workspace --bin tidegate"))?;
+    build(workspace, "--workspace", &crates)
+}
+
+/// Builds the host as cargo's arguments `which` say, then the function crates in these folders.
+pub fn build(workspace: &Workspace, which: &str, crates: &[PathBuf]) -> Outcome {
+    say("building the host");
+    run(&mut workspace.cargo(&format!("build --release --bin tidegate {which}")))?;
     say(&format!("building {} function crates", crates.len()));
     let names = crates.iter().map(|path| path.strip_prefix(workspace.root()).unwrap_or(path));
     run(workspace.command(workspace.binary("tidegate")).arg("build").args(names))
