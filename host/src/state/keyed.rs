@@ -217,7 +217,7 @@ impl KeyedState {
     }
 
     /// Goes on with the snapshot for a bounded time and hands on entries by key group, in the
-    /// encoding of [`entry`]. Returns whether it is complete.
+    /// encoding of [`entry`](super::entry). Returns whether it is complete.
     pub fn advance_snapshot(&mut self, hand_on: &mut dyn FnMut(KeyGroup, Vec<u8>)) -> bool {
         let Some(mut cursor) = self.snapshot.take() else { return true };
         let done = cursor.step(self.rows());
