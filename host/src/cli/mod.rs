@@ -6,6 +6,7 @@
 mod build;
 mod cancel;
 mod check;
+mod checkpoints;
 mod failure;
 mod inspect;
 mod new;
@@ -13,6 +14,7 @@ mod plan_tree;
 mod progress;
 mod run;
 mod savepoint;
+mod state;
 mod status;
 mod stop;
 mod summary;
@@ -44,6 +46,8 @@ enum Command {
     Inspect(inspect::Arguments),
     Check(check::Arguments),
     Run(run::Arguments),
+    Checkpoints(checkpoints::Arguments),
+    State(state::Arguments),
     Status(status::Arguments),
     Savepoint(savepoint::Arguments),
     Stop(stop::Arguments),
@@ -89,6 +93,8 @@ pub fn main() -> ExitCode {
         Command::Inspect(arguments) => inspect::run(&arguments, &ui),
         Command::Check(arguments) => check::run(&arguments, &ui),
         Command::Run(arguments) => run::run(&arguments, &ui),
+        Command::Checkpoints(arguments) => checkpoints::run(&arguments, &ui),
+        Command::State(arguments) => state::run(&arguments, &ui),
         Command::Status(arguments) => status::run(&arguments, &ui),
         Command::Savepoint(arguments) => savepoint::run(&arguments, &ui),
         Command::Stop(arguments) => stop::run(&arguments, &ui),

@@ -1,0 +1,116 @@
+//! `tidegate checkpoints`: what lies in a checkpoint storage, whether it is whole, and removing it.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use super::failure::Failure;
+use super::ui::Ui;
+use crate::checkpoint::catalog::{self, Candidate, Catalog, Located};
+use crate::checkpoint::storage;
+use crate::error::Error;
+use crate::job::show_bytes;
+
+/// List, show, verify and delete checkpoints
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  \
+    tidegate checkpoints list checkpoints/\n  \
+    tidegate checkpoints verify checkpoints/chk-17")]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// List the checkpoints and savepoints of a checkpoint storage
+    List {
+        /// A folder, or s3://BUCKET/PREFIX
+        #[arg(value_name = "DIR")]
+        storage: String,
+    },
+    /// Print the manifest of a checkpoint or savepoint as JSON
+    Show {
+        /// Its folder
+        #[arg(value_name = "PATH")]
+        path: String,
+    },
+    /// Read every file of a checkpoint or savepoint and compare it with what was written
+    Verify {
+        /// Its folder
+        #[arg(value_name = "PATH")]
+        path: String,
+    },
+    /// Delete checkpoints of a job that does not run
+    Delete {
+        /// A folder, or s3://BUCKET/PREFIX
+        #[arg(value_name = "DIR")]
+        storage: String,
+        /// Their numbers
+        #[arg(value_name = "ID", required = true)]
+        ids: Vec<u64>,
+    },
+}
+
+/// Runs one of the commands.
+pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
+    match &arguments.command {
+        Command::List { storage } => list(storage, ui),
+        Command::Show { path } => {
+            let manifest = locate(path)?.manifest;
+            let json = serde_json::to_string_pretty(&manifest).expect("a manifest is plain data");
+            ui.answer(json)
+        }
+        Command::Verify { path } => {
+            let located = locate(path)?;
+            let verified = located.verify()?;
+            let (files, bytes) = (verified.files, show_bytes(verified.bytes));
+            ui.answer(format!("{} is whole: {files} files, {bytes}", located.place()))
+        }
+        Command::Delete { storage, ids } => delete(storage, ids),
+    }
+}
+
+fn locate(path: &str) -> Result<Located, Failure> {
+    Ok(catalog::locate(path, Path::new(""))?)
+}
+
+fn open(url: &str) -> Result<Catalog, Failure> {
+    Ok(Catalog::new(storage::open(url, Path::new(""))?))
+}
+
+fn list(url: &str, ui: &Ui) -> Result<(), Failure> {
+    let entries = open(url)?.entries()?;
+    if entries.is_empty() {
+        let hint = "name the folder of `checkpoint.storage` in the job file";
+        return Err(Error::input(format!("{url} holds no checkpoints")).hint(hint).into());
+    }
+    let mut text = String::new();
+    for Candidate { name, located, .. } in &entries {
+        let line = match located {
+            Ok(Located { manifest, .. }) => format!(
+                "{name}  {} of job {}  {}  {} operators",
+                manifest.kind.word(),
+                manifest.job,
+                show_bytes(manifest.files().map(|file| file.bytes).sum()),
+                manifest.operators.len(),
+            ),
+            Err(error) => format!("{name}  {}", error.full_text()),
+        };
+        writeln!(text, "{line}").expect("a string takes everything");
+    }
+    ui.answer(text.trim_end())
+}
+
+fn delete(url: &str, ids: &[u64]) -> Result<(), Failure> {
+    let catalog = open(url)?;
+    let entries = catalog.entries()?;
+    for id in ids {
+        if entries.iter().all(|entry| entry.name != format!("chk-{id}")) {
+            let message = format!("{url} holds no checkpoint {id}; nothing was deleted");
+            let hint = "`tidegate checkpoints list` shows those that there are; a savepoint is a \
+                        folder of its own";
+            return Err(Error::input(message).hint(hint).into());
+        }
+    }
+    Ok(catalog.delete(ids)?)
+}
