@@ -38,6 +38,36 @@ impl Stopwatch {
     }
 }
 
+/// SplitMix64 (Steele, Lea, Flood 2014). Written out because its numbers are part of a promise: the
+/// same seed gives the same in every version, whether records or delays.
+#[derive(Debug)]
+pub struct Random(u64);
+
+impl Random {
+    /// Numbers of a seed, or those that follow a [`state`](Self::state).
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// Where it stands.
+    pub fn state(&self) -> u64 {
+        self.0
+    }
+
+    /// Any number.
+    pub fn number(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// From 0 up to but not including 1.
+    pub fn share(&mut self) -> f64 {
+        (self.number() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
 /// The number of the user who runs this process.
 ///
 /// # Errors

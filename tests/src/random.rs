@@ -1,23 +1,17 @@
 //! Numbers that look random and are the same for the same seed.
 
-/// SplitMix64: small, and good enough to choose test inputs.
-pub struct Random {
-    state: u64,
-}
+/// Chooses test inputs.
+pub struct Random(tidegate::env::Random);
 
 impl Random {
     /// Numbers of a seed.
     pub fn new(seed: u64) -> Self {
-        Self { state: seed }
+        Self(tidegate::env::Random::new(seed))
     }
 
     /// Any number.
     pub fn number(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        self.0.number()
     }
 
     /// A number from `low` to `high`, both included.

@@ -1,12 +1,11 @@
 //! SIGKILL at any moment loses nothing and doubles nothing: a job that takes checkpoints goes on
 //! with `run --restore latest`, and the committed output is that of a run that was never killed.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tidegate_tests::binary::component;
 use tidegate_tests::random::Random;
-use tidegate_tests::{Folder, Tidegate};
+use tidegate_tests::{Folder, Tidegate, counts};
 
 const KILLS: u32 = 100;
 const RECORDS: u64 = 400_000;
@@ -31,32 +30,15 @@ fn job(folder: &Folder, backend: &str) -> std::path::PathBuf {
     )
 }
 
-/// Visible output in the order of its commits.
-fn committed(folder: &Folder) -> String {
-    let mut files: Vec<(u64, u64, std::path::PathBuf)> = Vec::new();
-    for entry in folder.join("out").read_dir().expect("there is output") {
-        let path = entry.expect("readable").path();
-        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
-        let mut numbers = name.split('-').skip(1).filter_map(|part| part.parse().ok());
-        if name.starts_with("part-") {
-            let partition = numbers.next().expect("part-PARTITION-CHECKPOINT");
-            files.push((numbers.next().expect("part-PARTITION-CHECKPOINT"), partition, path));
-        }
-    }
-    files.sort();
-    files.iter().map(|(.., path)| std::fs::read_to_string(path).expect("readable")).collect()
-}
-
-/// Each key's counts go up by one from 1, and there is one for each record.
-fn assert_counts_are_whole(output: &str) {
-    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-    for line in output.lines() {
-        let (key, count) = line.rsplit_once(',').expect("key,count");
-        let before = counts.entry(key).or_default();
-        *before += 1;
-        assert_eq!(count, before.to_string(), "the next count of {key}");
-    }
-    assert_eq!(counts.values().sum::<u64>(), RECORDS);
+/// The files of the output.
+fn output(folder: &Folder) -> Vec<(String, String)> {
+    let entries = folder.join("out").read_dir().expect("there is output");
+    let file = |entry: std::io::Result<std::fs::DirEntry>| {
+        let entry = entry.expect("readable");
+        let name = entry.file_name().to_string_lossy().into_owned();
+        (name, std::fs::read_to_string(entry.path()).expect("readable"))
+    };
+    entries.map(file).collect()
 }
 
 fn survives(backend: &str, parallelisms: &[u32], seed: u64) {
@@ -76,7 +58,8 @@ fn survives(backend: &str, parallelisms: &[u32], seed: u64) {
         running.kill_after(Duration::from_millis(random.between(1, 300) as u64));
     }
     start(0, 1_000_000_000).run().expect(0);
-    assert_counts_are_whole(&committed(&folder));
+    let committed = counts::in_order_of_commits(output(&folder));
+    assert_eq!(counts::check(&committed, RECORDS), Ok(()));
 }
 
 #[test]

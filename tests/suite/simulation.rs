@@ -12,6 +12,7 @@ use tidegate::checkpoint::storage::Disk;
 use tidegate::job::{JobFile, Plan, check};
 use tidegate::wasm::Engine;
 use tidegate_tests::binary::component;
+use tidegate_tests::counts;
 use tidegate_tests::random::Random;
 use tidegate_tests::simulation::disk::SimDisk;
 use tidegate_tests::simulation::reordered::Reordered;
@@ -77,16 +78,6 @@ impl Plans {
     }
 }
 
-/// Every key's counts in the order in which they were committed.
-fn counts(files: &[(String, String)]) -> BTreeMap<String, Vec<u64>> {
-    let mut counts: BTreeMap<String, Vec<u64>> = BTreeMap::new();
-    for line in files.iter().flat_map(|(_, text)| text.lines()) {
-        let (key, count) = line.rsplit_once(',').expect("key,count");
-        counts.entry(key.to_owned()).or_default().push(count.parse().expect("a count"));
-    }
-    counts
-}
-
 /// What the engine sees of the simulated disk.
 type Wrap = fn(SimDisk) -> Arc<dyn Disk>;
 
@@ -104,16 +95,7 @@ fn simulate(seed: u64, plans: &Plans, wrap: Wrap) -> Result<(u64, u64), String> 
     let outcome = simulation.run(&plans.0[&records]);
     let told = |what: String| format!("{what}\n{}", simulation.story());
     let outcome = outcome.map_err(|error| told(error.full_text()))?;
-    let counts = counts(&outcome.files);
-    let total: usize = counts.values().map(Vec::len).sum();
-    if total as u64 != records {
-        return Err(told(format!("{records} records have {total} lines of output")));
-    }
-    for (key, counts) in counts {
-        if !counts.iter().copied().eq(1..=counts.len() as u64) {
-            return Err(told(format!("{key} was counted {counts:?}")));
-        }
-    }
+    counts::check(&outcome.files, records).map_err(told)?;
     Ok((outcome.restarts, outcome.restored))
 }
 

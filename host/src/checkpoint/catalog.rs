@@ -5,10 +5,11 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::checked::read_file;
 use super::manifest::{Kind, Manifest};
-use super::state_file;
-use super::storage::{self, Below, Storage};
-use crate::error::{Error, ErrorKind, Result};
+use super::reading;
+use super::storage::{self, Below, Storage, in_folder, place_of};
+use crate::error::{Error, Result};
 
 /// The name of every manifest within its folder.
 pub const MANIFEST: &str = "manifest";
@@ -33,6 +34,8 @@ pub struct Located {
 
 /// A checkpoint or savepoint of a catalog.
 pub struct Candidate {
+    /// What it is, as its folder says.
+    pub kind: Kind,
     /// Its number, as its folder says.
     pub id: u64,
     /// Its folder: `chk-17`.
@@ -53,18 +56,14 @@ pub struct Catalog {
 /// # Errors
 /// If the storage fails. It may exist then.
 pub fn write(storage: &dyn Storage, folder: &str, manifest: &Manifest) -> Result<()> {
-    let name = in_folder(folder);
+    let name = in_folder(folder, MANIFEST);
     storage::put(storage, &name, &manifest.encode()).map_err(|cause| {
         Error::storage(format!("cannot write {name} to {}", storage.root())).caused_by(cause)
     })
 }
 
-fn in_folder(folder: &str) -> String {
-    if folder.is_empty() { MANIFEST.into() } else { format!("{folder}/{MANIFEST}") }
-}
-
 fn read(storage: Arc<dyn Storage>, folder: &str) -> Result<Located> {
-    let name = in_folder(folder);
+    let name = in_folder(folder, MANIFEST);
     let place = format!("{}/{name}", storage.root());
     let file = storage::get(&*storage, &name)
         .map_err(|cause| Error::storage(format!("cannot read {place}")).caused_by(cause))?;
@@ -80,6 +79,24 @@ fn folder_of(name: &str) -> Option<(Kind, u64, &str)> {
     };
     let (number, file) = rest.split_once('/')?;
     Some((kind, number.parse().ok()?, file))
+}
+
+/// The folders of checkpoints and savepoints among these files, and whether each is complete.
+fn folders_of(names: &[String]) -> BTreeMap<(Kind, u64), bool> {
+    let mut folders = BTreeMap::new();
+    for (kind, id, file) in names.iter().filter_map(|name| folder_of(name)) {
+        *folders.entry((kind, id)).or_default() |= file == MANIFEST;
+    }
+    folders
+}
+
+/// The numbers of checkpoints, without savepoints, of which `is_wanted` holds: given the number and
+/// whether it is complete.
+fn checkpoints_of(names: &[String], is_wanted: impl Fn(u64, bool) -> bool) -> Vec<u64> {
+    let folders = folders_of(names).into_iter();
+    let checkpoints = folders.filter(|((kind, _), _)| *kind == Kind::Checkpoint);
+    let wanted = checkpoints.filter(|((_, id), complete)| is_wanted(*id, *complete));
+    wanted.map(|((_, id), _)| id).collect()
 }
 
 impl Catalog {
@@ -102,8 +119,7 @@ impl Catalog {
     /// # Errors
     /// If the storage fails.
     pub fn newest_id(&self) -> Result<u64> {
-        let names = self.names()?;
-        let newest = names.iter().filter_map(|name| folder_of(name)).map(|(_, id, _)| id).max();
+        let newest = folders_of(&self.names()?).into_keys().map(|(_, id)| id).max();
         Ok(newest.max(self.finished()?).unwrap_or(0))
     }
 
@@ -147,28 +163,28 @@ impl Catalog {
     /// # Errors
     /// If the storage fails. A manifest that cannot be read is an entry with its error.
     pub fn entries(&self) -> Result<Vec<Candidate>> {
-        let names = self.names()?;
-        let folders = names.iter().filter_map(|name| folder_of(name));
-        let complete = folders.filter(|(.., file)| *file == MANIFEST);
+        let folders = folders_of(&self.names()?).into_iter();
+        let complete = folders.filter(|(_, complete)| *complete);
         let mut entries: Vec<Candidate> =
-            complete.map(|(kind, id, _)| self.entry(kind, id)).collect();
+            complete.map(|((kind, id), _)| self.entry(kind, id)).collect();
         entries.sort_by_key(|entry| entry.id);
         Ok(entries)
     }
 
     fn entry(&self, kind: Kind, id: u64) -> Candidate {
-        match kind {
+        let (name, located) = match kind {
             Kind::Checkpoint => {
                 let name = format!("chk-{id}");
                 let located = read(self.storage.clone(), &name);
-                Candidate { id, name, located }
+                (name, located)
             }
             Kind::Savepoint => {
                 let name = savepoint_folder(id);
                 let storage = Below::new(self.storage.clone(), &name);
-                Candidate { id, name, located: read(Arc::new(storage), "") }
+                (name, read(Arc::new(storage), ""))
             }
-        }
+        };
+        Candidate { kind, id, name, located }
     }
 
     /// What a job may go on from, the best first: the newest, or with `prefer_checkpoint` the
@@ -183,7 +199,7 @@ impl Catalog {
         entries.retain(|entry| entry.id > finished);
         entries.reverse();
         if prefer_checkpoint {
-            entries.sort_by_key(|entry| entry.name.starts_with("savepoints/"));
+            entries.sort_by_key(|entry| entry.kind == Kind::Savepoint);
         }
         Ok(entries)
     }
@@ -193,13 +209,11 @@ impl Catalog {
     /// # Errors
     /// If the storage fails.
     pub fn prune(&self, keep: usize, given_up: &[u64]) -> Result<()> {
-        let entries = self.entries()?;
-        let is_checkpoint = |entry: &&Candidate| entry.name.starts_with("chk-");
-        let checkpoints: Vec<u64> =
-            entries.iter().filter(is_checkpoint).map(|entry| entry.id).collect();
-        let old = &checkpoints[..checkpoints.len().saturating_sub(keep)];
+        let names = self.names()?;
+        let complete = checkpoints_of(&names, |_, complete| complete);
+        let old = &complete[..complete.len().saturating_sub(keep)];
         let unwanted: Vec<u64> = old.iter().chain(given_up).copied().collect();
-        if unwanted.is_empty() { Ok(()) } else { self.delete(&unwanted) }
+        if unwanted.is_empty() { Ok(()) } else { self.delete_among(&names, &unwanted) }
     }
 
     /// Removes all checkpoints; savepoints stay.
@@ -208,10 +222,7 @@ impl Catalog {
     /// If the storage fails.
     pub fn delete_checkpoints(&self) -> Result<()> {
         let names = self.names()?;
-        let folders = names.iter().filter_map(|name| folder_of(name));
-        let checkpoints = folders.filter(|(kind, ..)| *kind == Kind::Checkpoint);
-        let ids: BTreeSet<u64> = checkpoints.map(|(_, id, _)| id).collect();
-        self.delete(&ids.into_iter().collect::<Vec<_>>())
+        self.delete_among(&names, &checkpoints_of(&names, |_, _| true))
     }
 
     /// Removes checkpoints, complete or not, and files that no other checkpoint shares with them.
@@ -219,7 +230,15 @@ impl Catalog {
     /// # Errors
     /// If the storage fails.
     pub fn delete(&self, ids: &[u64]) -> Result<()> {
-        let names = self.names()?;
+        self.delete_among(&self.names()?, ids)
+    }
+
+    fn delete_among(&self, names: &[String], ids: &[u64]) -> Result<()> {
+        self.delete_folders(names, ids)?;
+        self.delete_unshared(names, ids.iter().max().copied().unwrap_or(0))
+    }
+
+    fn delete_folders(&self, names: &[String], ids: &[u64]) -> Result<()> {
         // The manifest goes first: what is removed in part must not look complete.
         let of_them = |name: &&String| {
             folder_of(name)
@@ -230,12 +249,12 @@ impl Catalog {
         for name in unwanted {
             self.storage.delete(name).map_err(|cause| self.failed("delete", cause))?;
         }
-        self.delete_unshared(&names, ids)
+        Ok(())
     }
 
-    /// Removes shared files that only these checkpoints, which are gone, or none could use. Files
-    /// that are newer than the newest complete checkpoint may belong to one under way.
-    fn delete_unshared(&self, names: &[String], gone: &[u64]) -> Result<()> {
+    /// Removes shared files that were uploaded for this checkpoint or an older one and that no
+    /// complete checkpoint uses. Younger ones may belong to a checkpoint under way.
+    fn delete_unshared(&self, names: &[String], last: u64) -> Result<()> {
         if !names.iter().any(|name| name.starts_with(SHARED)) {
             return Ok(());
         }
@@ -245,9 +264,8 @@ impl Catalog {
             let Ok(located) = entry.located else { return Ok(()) };
             used.extend(located.manifest.files().map(|file| file.name.clone()));
         }
-        let last_gone = gone.iter().max().copied().unwrap_or(0);
         for name in names.iter().filter(|name| name.starts_with(SHARED) && !used.contains(*name)) {
-            if shared_since(name).is_some_and(|since| since <= last_gone) {
+            if shared_since(name).is_some_and(|since| since <= last) {
                 self.storage.delete(name).map_err(|cause| self.failed("delete", cause))?;
             }
         }
@@ -264,16 +282,10 @@ impl Catalog {
         let removed = self.storage.remove_unfinished();
         removed.map_err(|cause| self.failed("remove unfinished files", cause))?;
         let names = self.names()?;
-        let mut complete: BTreeMap<u64, bool> = BTreeMap::new();
-        for (kind, id, file) in names.iter().filter_map(|name| folder_of(name)) {
-            if kind == Kind::Checkpoint {
-                *complete.entry(id).or_default() |= file == MANIFEST;
-            }
-        }
         let finished = self.finished()?.unwrap_or(0);
-        let unwanted = complete.iter().filter(|(id, complete)| !**complete || **id <= finished);
-        self.delete(&unwanted.map(|(&id, _)| id).collect::<Vec<_>>())?;
-        self.delete_unshared(&names, &[u64::MAX])
+        let unwanted = checkpoints_of(&names, |id, complete| !complete || id <= finished);
+        self.delete_folders(&names, &unwanted)?;
+        self.delete_unshared(&names, u64::MAX)
     }
 }
 
@@ -287,15 +299,15 @@ fn shared_since(name: &str) -> Option<u64> {
     name.strip_prefix(SHARED)?.split('-').next()?.parse().ok()
 }
 
-/// Finds the checkpoint or savepoint that a user means by a path or URL; relative paths start from
-/// `folder`.
+/// Finds the checkpoint or savepoint that a user means by a path or URL.
 ///
 /// # Errors
 /// If there is none, or if it cannot be read.
-pub fn locate(url: &str, folder: &Path) -> Result<Located> {
+pub fn locate(url: &str) -> Result<Located> {
     let url = url.trim_end_matches('/');
     let url = url.strip_suffix(MANIFEST).map_or(url, |folder| folder.trim_end_matches('/'));
-    let storage = storage::open(url, folder)?;
+    let here = Path::new("");
+    let storage = storage::open(url, here)?;
     let is_there = |storage: &dyn Storage| match storage.open(MANIFEST) {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -311,7 +323,7 @@ pub fn locate(url: &str, folder: &Path) -> Result<Located> {
     let root = storage.root();
     let (above, last) = root.rsplit_once('/').unwrap_or(("", &root));
     if last.starts_with("chk-") {
-        return read(storage::open(above, folder)?, last);
+        return read(storage::open(above, here)?, last);
     }
     read(storage, "")
 }
@@ -342,19 +354,19 @@ impl Located {
     /// # Errors
     /// `Corruption` at the first file that is not what was written.
     pub fn verify(&self) -> Result<Verified> {
-        let mut verified = Verified::default();
-        for file in self.manifest.files() {
-            if file.name.ends_with(".state") {
-                state_file::read_chunks(&*self.storage, file, |_, entries| {
-                    check_entries(&file.name, entries)
-                })?;
-            } else {
-                state_file::read_file(&*self.storage, file, |_| Ok(()))?;
+        let all = 0..u32::MAX;
+        let operators = &self.manifest.operators;
+        for partition in operators.iter().flat_map(|operator| &operator.partitions) {
+            reading::read_entries(&*self.storage, &partition.entries, &all, |_, _| Ok(()))?;
+            for table in partition.tables.iter().flatten() {
+                read_file(&*self.storage, &table.file, |_| Ok(()))?;
             }
-            verified.files += 1;
-            verified.bytes += file.bytes;
         }
-        Ok(verified)
+        let files = self.manifest.files();
+        Ok(files.fold(Verified::default(), |sum, file| Verified {
+            files: sum.files + 1,
+            bytes: sum.bytes + file.bytes,
+        }))
     }
 
     /// Makes sure that it outlives a crash of the machine, before anything is done that follows
@@ -363,24 +375,13 @@ impl Located {
     /// # Errors
     /// If the storage fails.
     pub fn settle(&self) -> Result<()> {
-        self.storage.settle(&in_folder(&self.folder)).map_err(|cause| {
+        self.storage.settle(&in_folder(&self.folder, MANIFEST)).map_err(|cause| {
             Error::storage(format!("cannot make {} durable", self.place())).caused_by(cause)
         })
     }
 
     /// Its place, for messages.
     pub fn place(&self) -> String {
-        let root = self.storage.root();
-        if self.folder.is_empty() { root } else { format!("{root}/{}", self.folder) }
-    }
-}
-
-fn check_entries(file: &str, entries: &[u8]) -> Result<()> {
-    match crate::state::entry::read(entries).find_map(std::result::Result::err) {
-        None => Ok(()),
-        Some(_) => {
-            let message = format!("{file} holds entries that cannot be read");
-            Err(Error::new(ErrorKind::Corruption, message))
-        }
+        place_of(&*self.storage, &self.folder)
     }
 }

@@ -23,6 +23,7 @@ use super::protocol::{
     Acknowledgement, Action, Completed, CoordinatorSettings, Policy, Progress, RequestId, Target,
 };
 use crate::error::{Error, Result};
+use crate::model::millis;
 use crate::state::SnapshotForm;
 
 /// What a checkpoint is taken for.
@@ -42,6 +43,13 @@ struct InFlight {
     waiting: BTreeSet<usize>,
     sources: Vec<SourceState>,
     partitions: Vec<(usize, usize, PartitionSnapshot)>,
+}
+
+impl InFlight {
+    /// When it is given up.
+    fn times_out(&self, policy: &Policy) -> i64 {
+        self.started_ms.saturating_add(millis(policy.timeout))
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -85,7 +93,7 @@ impl Coordinator {
         first: Vec<PreparedOutput>,
         now: i64,
     ) -> Self {
-        let interval = settings.policy.as_ref().map_or(0, |policy| policy.interval_ms);
+        let interval = settings.policy.as_ref().map_or(0, |policy| millis(policy.interval));
         Self {
             settings,
             catalog,
@@ -122,18 +130,18 @@ impl Coordinator {
     /// When [`tick`](Self::tick) has something to do, unless something else happens before.
     pub fn next_tick(&self) -> Option<i64> {
         let policy = self.settings.policy.as_ref()?;
-        let timeouts = self.in_flight.values().map(|one| one.started_ms + policy.timeout_ms);
+        let timeouts = self.in_flight.values().map(|one| one.times_out(policy));
         let periodic = (self.phase == Phase::Running && self.has_room(policy))
             .then(|| self.next_periodic_ms.max(self.pause_ends(policy)));
         timeouts.chain(periodic).min()
     }
 
     fn pause_ends(&self, policy: &Policy) -> i64 {
-        self.ended_ms.saturating_add(policy.min_pause_ms)
+        self.ended_ms.saturating_add(millis(policy.min_pause))
     }
 
     fn has_room(&self, policy: &Policy) -> bool {
-        self.in_flight.len() < policy.max_concurrent
+        self.in_flight.len() < policy.max_concurrent as usize
     }
 
     /// Does what is due: gives up what takes too long, begins what it is time for.
@@ -142,7 +150,7 @@ impl Coordinator {
     /// If the job must fail: too many checkpoints did.
     pub fn tick(&mut self, now: i64) -> Result<()> {
         if let Some(policy) = self.settings.policy.clone() {
-            let late = |one: &InFlight| one.started_ms + policy.timeout_ms <= now;
+            let late = |one: &InFlight| one.times_out(&policy) <= now;
             let late: Vec<u64> =
                 self.in_flight.iter().filter(|(_, one)| late(one)).map(|(&id, _)| id).collect();
             for id in late {
@@ -153,7 +161,7 @@ impl Coordinator {
             }
             let due = self.next_periodic_ms.max(self.pause_ends(&policy)) <= now;
             if self.phase == Phase::Running && due && self.has_room(&policy) {
-                self.next_periodic_ms = now.saturating_add(policy.interval_ms);
+                self.next_periodic_ms = now.saturating_add(millis(policy.interval));
                 self.begin(Purpose::Periodic, self.checkpoint_target(), now);
             }
         }
@@ -261,7 +269,7 @@ impl Coordinator {
         self.ended_ms = now;
         self.note(id, &one, &manifest, now);
         self.forget_older(id, &one);
-        let place = one.target.as_ref().map(place_of);
+        let place = one.target.as_ref().map(Target::place);
         match one.purpose {
             Purpose::Periodic => {}
             Purpose::Savepoint(request) => self.actions.push(Action::Answer(request, Ok(place))),
@@ -328,7 +336,7 @@ impl Coordinator {
         let (given_up, later) = self.given_up.iter().partition(|given_up| **given_up < id);
         let given_up: Vec<u64> = given_up;
         self.given_up = later;
-        if let Err(error) = catalog.prune(policy.keep, &given_up) {
+        if let Err(error) = catalog.prune(policy.keep as usize, &given_up) {
             let message = format!("older checkpoints could not be removed: {}", error.full_text());
             self.actions.push(Action::Warn(message));
         }
@@ -361,7 +369,7 @@ impl Coordinator {
                         in a row";
             return Err(Error::storage(message).hint(hint));
         }
-        let interval = self.settings.policy.as_ref().map_or(0, |policy| policy.interval_ms);
+        let interval = self.settings.policy.as_ref().map_or(0, |policy| millis(policy.interval));
         self.next_periodic_ms = now.saturating_add(interval);
         self.actions.push(Action::Warn(message));
         Ok(())
@@ -377,9 +385,4 @@ impl Coordinator {
 /// What is committed with a barrier.
 fn up_to(prepared: &[(u64, PreparedOutput)], id: u64) -> impl Iterator<Item = &PreparedOutput> {
     prepared.iter().filter(move |(before, _)| *before <= id).map(|(_, output)| output)
-}
-
-fn place_of(target: &Target) -> String {
-    let root = target.storage.root();
-    if target.folder.is_empty() { root } else { format!("{root}/{}", target.folder) }
 }

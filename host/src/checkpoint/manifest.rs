@@ -127,7 +127,7 @@ fn first_line(format: u32, json: &[u8]) -> String {
 }
 
 /// What a manifest stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// Taken by the job for itself, deleted by it.

@@ -13,6 +13,7 @@
 //! ```
 
 pub mod catalog;
+pub mod checked;
 mod commit;
 mod coordinator;
 pub mod manifest;

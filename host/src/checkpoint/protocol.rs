@@ -2,9 +2,12 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use super::manifest::{DeclaredState, Kind, PartitionSnapshot, PreparedOutput, SourceState};
-use super::storage::Storage;
+use super::storage::{Storage, in_folder, place_of};
 use crate::error::Result;
 use crate::state::SnapshotForm;
 
@@ -17,6 +20,18 @@ pub struct Target {
     pub folder: String,
     /// How state is written.
     pub form: SnapshotForm,
+}
+
+impl Target {
+    /// The name of a file of this checkpoint's own.
+    pub fn name(&self, file: &str) -> String {
+        in_folder(&self.folder, file)
+    }
+
+    /// Where it is, for people.
+    pub fn place(&self) -> String {
+        place_of(&*self.storage, &self.folder)
+    }
 }
 
 impl fmt::Debug for Target {
@@ -88,21 +103,21 @@ pub struct CoordinatorSettings {
     pub policy: Option<Policy>,
 }
 
-/// When checkpoints are taken and how many are kept. Times in milliseconds.
-#[derive(Debug, Clone)]
+/// When checkpoints are taken, and how many are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    /// From the start of one to the start of the next.
-    pub interval_ms: i64,
-    /// After which one that is not complete is given up.
-    pub timeout_ms: i64,
-    /// From the end of one to the start of the next, at least.
-    pub min_pause_ms: i64,
-    /// How many may be under way at once.
-    pub max_concurrent: usize,
-    /// How many in a row may fail before the job does.
+    /// From the start of one checkpoint to the start of the next. Default 10 s, above zero.
+    pub interval: Duration,
+    /// After which a checkpoint that is not complete has failed. Default 10 min, above zero.
+    pub timeout: Duration,
+    /// From the end of one checkpoint to the start of the next, at least. Default 0.
+    pub min_pause: Duration,
+    /// How many may be under way at once. Default 1, at least 1.
+    pub max_concurrent: u32,
+    /// How many in a row may fail before the job does. Default 0.
     pub tolerable_failures: u32,
-    /// How many complete ones are kept.
-    pub keep: usize,
+    /// How many complete checkpoints are kept. Default 2, at least 1.
+    pub keep: u32,
 }
 
 /// What has happened so far, for people.
@@ -118,8 +133,8 @@ pub struct Progress {
     pub last: Option<Completed>,
 }
 
-/// A complete checkpoint, for people.
-#[derive(Debug, Clone)]
+/// A complete checkpoint or savepoint, for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Completed {
     /// Its number.
     pub id: u64,
@@ -127,7 +142,7 @@ pub struct Completed {
     pub kind: Kind,
     /// When, in milliseconds since 1970.
     pub completed_ms: i64,
-    /// From barrier to manifest.
+    /// From its barrier to its manifest, in milliseconds.
     pub duration_ms: i64,
     /// Length of all files that it needs.
     pub bytes: u64,

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::manifest::PartitionSnapshot;
+use super::manifest::{FileRef, PartitionSnapshot};
 use super::state_file;
 use super::storage::Storage;
 use crate::error::{Error, ErrorKind, Result};
@@ -19,13 +19,27 @@ pub fn for_each_entry(
     groups: &Range<u32>,
     mut visit: impl FnMut(u32, Entry<'_>) -> Result<()>,
 ) -> Result<()> {
-    state_file::read_chunks(storage, &snapshot.entries, |group, entries| {
+    read_entries(storage, &snapshot.entries, groups, &mut visit)?;
+    match &snapshot.tables {
+        None => Ok(()),
+        Some(tables) => read_tables(storage, tables, groups, &mut visit),
+    }
+}
+
+/// Visits what a state file holds of some key groups.
+pub(super) fn read_entries(
+    storage: &dyn Storage,
+    file: &FileRef,
+    groups: &Range<u32>,
+    mut visit: impl FnMut(u32, Entry<'_>) -> Result<()>,
+) -> Result<()> {
+    state_file::read_chunks(storage, file, |group, entries| {
         if !groups.contains(&group) {
             return Ok(());
         }
         for one in entry::read(entries) {
             let one = one.map_err(|at| {
-                let (name, root) = (&snapshot.entries.name, storage.root());
+                let (name, root) = (&file.name, storage.root());
                 let message = format!(
                     "{name} in {root} holds an entry that cannot be read, at byte {} of a chunk of \
                      key group {group}",
@@ -36,11 +50,7 @@ pub fn for_each_entry(
             visit(group, one)?;
         }
         Ok(())
-    })?;
-    match &snapshot.tables {
-        None => Ok(()),
-        Some(tables) => read_tables(storage, tables, groups, &mut visit),
-    }
+    })
 }
 
 #[cfg(feature = "rocksdb")]

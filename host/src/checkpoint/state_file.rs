@@ -9,11 +9,10 @@
 //! Entries are in the encoding of [`crate::state::entry`]. Chunks of one key group may be anywhere.
 //! A manifest holds the length and the checksum of the whole file besides.
 
-use std::io::{self, ErrorKind::UnexpectedEof, Read};
-
+use super::checked::{Reader, Writer};
 use super::manifest::FileRef;
-use super::storage::{Storage, StorageWriter};
-use crate::error::{Error, ErrorKind, Result};
+use super::storage::Storage;
+use crate::error::Result;
 
 const MAGIC: [u8; 8] = *b"TGSTATE\x01";
 const END: u32 = u32::MAX;
@@ -22,16 +21,9 @@ const HEAD_BYTES: usize = 12;
 /// A longer chunk is taken for a length that lies. A chunk holds at least one whole state of a key.
 const CHUNK_BYTES_MAX: usize = 2 << 30;
 
-/// Bytes that are read at once.
-const BLOCK_BYTES: usize = 1 << 20;
-
 /// Writes such a file.
 pub struct StateFileWriter {
-    file: Box<dyn StorageWriter>,
-    name: String,
-    root: String,
-    crc: crc32fast::Hasher,
-    bytes: u64,
+    file: Writer,
     chunks: u64,
 }
 
@@ -41,12 +33,9 @@ impl StateFileWriter {
     /// # Errors
     /// If the storage fails.
     pub fn create(storage: &dyn Storage, name: &str) -> Result<Self> {
-        let root = storage.root();
-        let file = storage.create(name).map_err(|cause| failed("write", name, &root, cause))?;
-        let crc = crc32fast::Hasher::new();
-        let mut writer = Self { file, name: name.into(), root, crc, bytes: 0, chunks: 0 };
-        writer.write(&MAGIC)?;
-        Ok(writer)
+        let mut file = Writer::create(storage, name)?;
+        file.write(&MAGIC)?;
+        Ok(Self { file, chunks: 0 })
     }
 
     /// Adds entries of a key group.
@@ -55,8 +44,8 @@ impl StateFileWriter {
     /// If the storage fails. The file is of no use then.
     pub fn write_chunk(&mut self, group: u32, entries: &[u8]) -> Result<()> {
         let length = u32::try_from(entries.len()).expect("a chunk is far below 4 GiB");
-        self.write(&head(group, length, entries))?;
-        self.write(entries)?;
+        self.file.write(&head(group, length, entries))?;
+        self.file.write(entries)?;
         self.chunks += 1;
         Ok(())
     }
@@ -67,17 +56,9 @@ impl StateFileWriter {
     /// If the storage fails.
     pub fn finish(mut self) -> Result<FileRef> {
         let chunks = self.chunks.to_le_bytes();
-        self.write(&head(END, 8, &chunks))?;
-        self.write(&chunks)?;
-        let Self { file, name, root, crc, bytes, .. } = self;
-        file.finish().map_err(|cause| failed("write", &name, &root, cause))?;
-        Ok(FileRef { name, bytes, crc32: crc.finalize() })
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.crc.update(bytes);
-        self.bytes += bytes.len() as u64;
-        self.file.write(bytes).map_err(|cause| failed("write", &self.name, &self.root, cause))
+        self.file.write(&head(END, 8, &chunks))?;
+        self.file.write(&chunks)?;
+        self.file.finish()
     }
 }
 
@@ -90,82 +71,6 @@ fn head(group: u32, length: u32, entries: &[u8]) -> [u8; HEAD_BYTES] {
     crc.update(entries);
     head[8..].copy_from_slice(&crc.finalize().to_le_bytes());
     head
-}
-
-fn failed(verb: &str, name: &str, root: &str, cause: io::Error) -> Error {
-    let message = format!("cannot {verb} {name} in {root}");
-    // A file that a manifest needs and that is gone was there once.
-    let kind = match (verb, cause.kind()) {
-        ("read", io::ErrorKind::NotFound) => ErrorKind::Corruption,
-        _ => ErrorKind::Storage,
-    };
-    Error::new(kind, message).caused_by(cause)
-}
-
-/// A file on its way in, with its checksum.
-struct Reader {
-    file: io::BufReader<Box<dyn Read + Send>>,
-    name: String,
-    root: String,
-    crc: crc32fast::Hasher,
-    bytes: u64,
-}
-
-impl Reader {
-    fn open(storage: &dyn Storage, file: &FileRef) -> Result<Self> {
-        let root = storage.root();
-        let opened = storage.open(&file.name);
-        let reader = opened.map_err(|cause| failed("read", &file.name, &root, cause))?;
-        Ok(Self {
-            file: io::BufReader::with_capacity(BLOCK_BYTES, reader),
-            name: file.name.clone(),
-            root,
-            crc: crc32fast::Hasher::new(),
-            bytes: 0,
-        })
-    }
-
-    fn corrupt(&self, what: &str) -> Error {
-        let Self { name, root, bytes, .. } = self;
-        let message = format!("{name} in {root} is not what was written: {what} at byte {bytes}");
-        Error::new(ErrorKind::Corruption, message)
-    }
-
-    /// Reads so many bytes.
-    fn take(&mut self, buffer: &mut [u8]) -> Result<()> {
-        self.file.read_exact(buffer).map_err(|cause| match cause.kind() {
-            UnexpectedEof => self.corrupt("it ends"),
-            _ => failed("read", &self.name, &self.root, cause),
-        })?;
-        self.crc.update(buffer);
-        self.bytes += buffer.len() as u64;
-        Ok(())
-    }
-
-    /// Reads so many bytes into a buffer that grows with what is really there.
-    fn take_long(&mut self, length: usize, buffer: &mut Vec<u8>) -> Result<()> {
-        buffer.clear();
-        while buffer.len() < length {
-            let start = buffer.len();
-            buffer.resize(length.min(start + BLOCK_BYTES), 0);
-            self.take(&mut buffer[start..])?;
-        }
-        Ok(())
-    }
-
-    /// Checks that the file ends here and is the one that the manifest means.
-    fn end(mut self, file: &FileRef) -> Result<()> {
-        let mut rest = [0; 1];
-        match self.file.read(&mut rest) {
-            Ok(0) => {}
-            Ok(_) => return Err(self.corrupt("it goes on")),
-            Err(cause) => return Err(failed("read", &self.name, &self.root, cause)),
-        }
-        if self.bytes != file.bytes || self.crc.clone().finalize() != file.crc32 {
-            return Err(self.corrupt("length or checksum differs from the manifest's, found"));
-        }
-        Ok(())
-    }
 }
 
 /// Reads a state file to its end and hands on its chunks: key group and entries.
@@ -209,31 +114,12 @@ pub fn read_chunks(
     }
 }
 
-/// Reads any file that a manifest needs, handing on its bytes, and checks length and checksum.
-///
-/// # Errors
-/// As [`read_chunks`].
-pub fn read_file(
-    storage: &dyn Storage,
-    file: &FileRef,
-    mut visit: impl FnMut(&[u8]) -> Result<()>,
-) -> Result<()> {
-    let mut reader = Reader::open(storage, file)?;
-    let mut buffer = vec![0; BLOCK_BYTES];
-    let mut left = file.bytes;
-    while left > 0 {
-        let length = left.min(BLOCK_BYTES as u64) as usize;
-        reader.take(&mut buffer[..length])?;
-        visit(&buffer[..length])?;
-        left -= length as u64;
-    }
-    reader.end(file)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checkpoint::checked::read_file;
     use crate::checkpoint::storage::{MemoryStorage, get, put};
+    use crate::error::ErrorKind;
     use crate::state::entry::{self, Entry, EntryKind};
 
     fn write(storage: &MemoryStorage) -> FileRef {

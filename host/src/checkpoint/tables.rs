@@ -4,8 +4,8 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 
+use super::checked::read_file;
 use super::manifest::TableFile;
-use super::state_file::read_file;
 use super::storage::Storage;
 use crate::error::{Error, Result};
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::failure::Failure;
 use super::ui::Ui;
 use crate::checkpoint::catalog::{self, Candidate, Catalog, Located};
+use crate::checkpoint::manifest::Kind;
 use crate::checkpoint::storage;
 use crate::error::Error;
 use crate::job::show_bytes;
@@ -56,22 +57,18 @@ pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
     match &arguments.command {
         Command::List { storage } => list(storage, ui),
         Command::Show { path } => {
-            let manifest = locate(path)?.manifest;
+            let manifest = catalog::locate(path)?.manifest;
             let json = serde_json::to_string_pretty(&manifest).expect("a manifest is plain data");
             ui.answer(json)
         }
         Command::Verify { path } => {
-            let located = locate(path)?;
+            let located = catalog::locate(path)?;
             let verified = located.verify()?;
             let (files, bytes) = (verified.files, show_bytes(verified.bytes));
             ui.answer(format!("{} is whole: {files} files, {bytes}", located.place()))
         }
         Command::Delete { storage, ids } => delete(storage, ids),
     }
-}
-
-fn locate(path: &str) -> Result<Located, Failure> {
-    Ok(catalog::locate(path, Path::new(""))?)
 }
 
 fn open(url: &str) -> Result<Catalog, Failure> {
@@ -105,7 +102,8 @@ fn delete(url: &str, ids: &[u64]) -> Result<(), Failure> {
     let catalog = open(url)?;
     let entries = catalog.entries()?;
     for id in ids {
-        if entries.iter().all(|entry| entry.name != format!("chk-{id}")) {
+        let is_it = |entry: &Candidate| entry.kind == Kind::Checkpoint && entry.id == *id;
+        if !entries.iter().any(is_it) {
             let message = format!("{url} holds no checkpoint {id}; nothing was deleted");
             let hint = "`tidegate checkpoints list` shows those that there are; a savepoint is a \
                         folder of its own";

@@ -48,7 +48,7 @@ fn describe_recovery(plan: &Plan) -> String {
                 CheckpointMode::ExactlyOnce => "",
                 CheckpointMode::AtLeastOnce => ", at-least-once",
             };
-            let (every, storage) = (show_duration(checkpoint.interval), &checkpoint.storage);
+            let (every, storage) = (show_duration(checkpoint.policy.interval), &checkpoint.storage);
             format!("; a checkpoint every {every} in {storage}{mode}")
         }
     };
@@ -56,7 +56,7 @@ fn describe_recovery(plan: &Plan) -> String {
         RestartPlan::None => "none",
         RestartPlan::FixedDelay { .. } => "fixed-delay",
         RestartPlan::FailureRate { .. } => "failure-rate",
-        RestartPlan::ExponentialDelay { .. } => "exponential-delay",
+        RestartPlan::ExponentialDelay(_) => "exponential-delay",
     };
     format!("{text}; restart: {restart}")
 }

@@ -45,7 +45,7 @@ pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
         None => Restore::Unspecified,
         Some("none") => Restore::Nothing,
         Some("latest") => Restore::Latest,
-        Some(path) => Restore::At(Box::new(catalog::locate(path, Path::new(""))?)),
+        Some(path) => Restore::At(Box::new(catalog::locate(path)?)),
     };
     if let Some(path) = &arguments.report {
         check_report(path)?;

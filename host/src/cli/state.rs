@@ -1,7 +1,6 @@
 //! `tidegate state`: what operators remember in a checkpoint or savepoint, without their functions.
 
 use std::fmt::Write;
-use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -60,10 +59,10 @@ enum Command {
 /// Runs one of the commands.
 pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
     match &arguments.command {
-        Command::List { path } => list(&locate(path)?, ui),
+        Command::List { path } => list(&catalog::locate(path)?, ui),
         Command::Get { path, operator, state, key } => {
             let wanted = Wanted { operator: Some(operator), state: Some(state), key: Some(key) };
-            let found = export(&locate(path)?, &wanted, ui)?;
+            let found = export(&catalog::locate(path)?, &wanted, ui)?;
             if found > 0 {
                 return Ok(());
             }
@@ -72,13 +71,9 @@ pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
         }
         Command::Export { path, operator, state } => {
             let (operator, state) = (operator.as_deref(), state.as_deref());
-            export(&locate(path)?, &Wanted { operator, state, key: None }, ui).map(drop)
+            export(&catalog::locate(path)?, &Wanted { operator, state, key: None }, ui).map(drop)
         }
     }
-}
-
-fn locate(path: &str) -> Result<Located, Failure> {
-    Ok(catalog::locate(path, Path::new(""))?)
 }
 
 fn list(located: &Located, ui: &Ui) -> Result<(), Failure> {

@@ -173,8 +173,9 @@ fn count(count: u64, noun: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checkpoint::Completed;
     use crate::job::NodeReport;
-    use crate::job::control::{CheckpointsStatus, JobState, LastCheckpoint};
+    use crate::job::control::{CheckpointsStatus, JobState};
 
     fn status(job: &str, pid: u32, uptime_ms: u64, records: [u64; 2]) -> JobStatus {
         let node = |id: &str, kind, records_in: u64, records_out: u64| NodeReport {
@@ -207,7 +208,7 @@ mod tests {
             completed: 12,
             failed: 1,
             in_progress: 1,
-            last: Some(LastCheckpoint {
+            last: Some(Completed {
                 id: 14,
                 kind: Kind::Checkpoint,
                 completed_ms: 1_056_500,

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::lane::{Job, Lane};
 use super::{Barrier, Event, PreparedFile};
+use crate::checkpoint::checked::Writer;
 use crate::checkpoint::manifest::{
     FileRef, PartitionSnapshot, PreparedOutput, SourceState, TableFile,
 };
@@ -149,7 +150,7 @@ impl Snapshotter {
         frozen: Frozen,
         outputs: Vec<PreparedFile>,
     ) {
-        let name = in_folder(&target, &format!("{}.state", partition.name));
+        let name = target.name(&format!("{}.state", partition.name));
         let upload = Upload { target, name, file: None, failure: None };
         let upload = Arc::new(Mutex::new(upload));
         self.current = Some(Current { id: barrier.id, upload, outputs, frozen, partition });
@@ -283,7 +284,7 @@ fn upload_tables(
                 file
             }
             None => {
-                let name = in_folder(target, &format!("{partition}.{}", local.name));
+                let name = target.name(&format!("{partition}.{}", local.name));
                 copy_in(target, tables, local, name)?
             }
         };
@@ -300,29 +301,15 @@ fn copy_in(
     local: &LocalFile,
     name: String,
 ) -> Result<FileRef> {
-    let copy = || -> std::io::Result<FileRef> {
-        let mut from = File::open(tables.folder.join(&local.name))?;
-        let mut to = target.storage.create(&name)?;
-        let (mut crc, mut length) = (crc32fast::Hasher::new(), 0);
-        let mut buffer = vec![0; COPY_BYTES];
-        loop {
-            let read = from.read(&mut buffer)?;
-            if read == 0 {
-                break;
-            }
-            crc.update(&buffer[..read]);
-            length += read as u64;
-            to.write(&buffer[..read])?;
+    let path = tables.folder.join(&local.name);
+    let failed = |cause| Error::storage(format!("cannot read {}", path.display())).caused_by(cause);
+    let mut from = File::open(&path).map_err(failed)?;
+    let mut to = Writer::create(&*target.storage, &name)?;
+    let mut buffer = vec![0; COPY_BYTES];
+    loop {
+        match from.read(&mut buffer).map_err(failed)? {
+            0 => return to.finish(),
+            read => to.write(&buffer[..read])?,
         }
-        to.finish()?;
-        Ok(FileRef { name: name.clone(), bytes: length, crc32: crc.finalize() })
-    };
-    copy().map_err(|cause| {
-        let root = target.storage.root();
-        Error::storage(format!("cannot write {name} to {root}")).caused_by(cause)
-    })
-}
-
-fn in_folder(target: &Target, name: &str) -> String {
-    if target.folder.is_empty() { name.to_owned() } else { format!("{}/{name}", target.folder) }
+    }
 }

@@ -13,7 +13,7 @@ use crate::checkpoint::manifest::SourceState;
 use crate::env::Clock;
 use crate::error::Result;
 use crate::job::plan::{Field, SourcePlan, TimestampPlan};
-use crate::model::{Batch, Format, Position, TIME_END, TIME_NONE};
+use crate::model::{Batch, Format, Position, TIME_END, TIME_NONE, millis};
 
 /// What a source is made of.
 pub struct SourceSettings {
@@ -110,8 +110,6 @@ impl SourceTask {
             timestamp: plan.timestamp.clone(),
             required: std::mem::take(&mut settings.required),
         };
-        let millis =
-            |time: std::time::Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
         let last_record_ms = settings.clock.now_ms();
         Self {
             settings,

@@ -15,7 +15,7 @@ use super::run::RunOptions;
 use crate::checkpoint::catalog::{Candidate, Located};
 use crate::checkpoint::manifest::{DeclaredState, PreparedOutput};
 use crate::checkpoint::{
-    Action, Catalog, Commits, Coordinator, CoordinatorSettings, Policy, Progress, RequestId, Target,
+    Action, Catalog, Commits, Coordinator, CoordinatorSettings, Progress, RequestId, Target,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::flow::{Barrier, Event, SourceCommand, SourceControl, StopFlag};
@@ -161,19 +161,7 @@ fn settings(plan: &Plan, tasks: usize) -> CoordinatorSettings {
         tasks,
         sources: plan.sources.len(),
         operators: operators.collect(),
-        policy: plan.checkpoint.as_ref().map(policy),
-    }
-}
-
-fn policy(plan: &CheckpointPlan) -> Policy {
-    let ms = |time: std::time::Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX / 4);
-    Policy {
-        interval_ms: ms(plan.interval),
-        timeout_ms: ms(plan.timeout),
-        min_pause_ms: ms(plan.min_pause),
-        max_concurrent: plan.max_concurrent as usize,
-        tolerable_failures: plan.tolerable_failures,
-        keep: plan.keep as usize,
+        policy: plan.checkpoint.as_ref().map(|checkpoint| checkpoint.policy.clone()),
     }
 }
 

@@ -53,46 +53,40 @@ impl Backends {
         groups: &Range<u32>,
         from: From<'_>,
     ) -> Result<(KeyedState, Vec<TableFile>)> {
-        let states = &plan.component.declaration().states;
-        let kinds = || states.iter().map(|state| state.kind);
+        let kinds = || plan.component.declaration().states.iter().map(|state| state.kind);
         #[cfg(feature = "rocksdb")]
         if let Some(rocksdb) = &self.rocksdb
-            && !states.is_empty()
+            && kinds().len() > 0
         {
             let name = format!("{}-{partition}", plan.id);
             let (store, shared, missing) = rocksdb.store(&name, groups, from)?;
-            let budget = rocksdb.cells_bytes();
-            let mut keyed =
-                KeyedState::on_store(kinds(), self.max_parallelism, Box::new(store), budget);
-            for (located, snapshot, state_of) in missing {
-                restore(&mut keyed, located, &snapshot, state_of, groups)?;
-            }
-            return Ok((keyed, shared));
+            let (store, budget) = (Box::new(store), rocksdb.cells_bytes());
+            let keyed = KeyedState::on_store(kinds(), self.max_parallelism, store, budget);
+            return Ok((restore(keyed, from, missing.iter(), groups)?, shared));
         }
         #[cfg(not(feature = "rocksdb"))]
         let _ = partition;
-        let mut keyed = KeyedState::on_heap(kinds(), self.max_parallelism);
-        if let Some((located, start)) = from {
-            for snapshot in &start.snapshots {
-                restore(&mut keyed, located, snapshot, &start.state_of, groups)?;
-            }
-        }
-        Ok((keyed, Vec::new()))
+        let keyed = KeyedState::on_heap(kinds(), self.max_parallelism);
+        let all = from.iter().flat_map(|(_, start)| start.snapshots.iter().copied());
+        Ok((restore(keyed, from, all, groups)?, Vec::new()))
     }
 }
 
-/// Adds what a snapshot has of some key groups.
-fn restore(
-    keyed: &mut KeyedState,
-    located: &Located,
-    snapshot: &PartitionSnapshot,
-    state_of: &[usize],
+/// Adds what snapshots have of some key groups.
+fn restore<'a>(
+    mut keyed: KeyedState,
+    from: From<'_>,
+    snapshots: impl Iterator<Item = &'a PartitionSnapshot>,
     groups: &Range<u32>,
-) -> Result<()> {
-    reading::for_each_entry(&*located.storage, snapshot, groups, |_, entry| {
-        keyed.restore_entry(entry, state_of)?;
-        keyed.trim()
-    })
+) -> Result<KeyedState> {
+    let Some((located, start)) = from else { return Ok(keyed) };
+    for snapshot in snapshots {
+        reading::for_each_entry(&*located.storage, snapshot, groups, |_, entry| {
+            keyed.restore_entry(entry, &start.state_of)?;
+            keyed.trim()
+        })?;
+    }
+    Ok(keyed)
 }
 
 #[cfg(feature = "rocksdb")]
@@ -103,7 +97,6 @@ mod on_disk {
     use std::path::Path;
 
     use super::From;
-    use crate::checkpoint::catalog::Located;
     use crate::checkpoint::manifest::{PartitionSnapshot, TableFile};
     use crate::checkpoint::tables;
     use crate::error::Result;
@@ -115,9 +108,6 @@ mod on_disk {
         folder: WorkingFolder,
         memory: Memory,
     }
-
-    /// Snapshots that a store does not hold yet.
-    type Missing<'a> = Vec<(&'a Located, PartitionSnapshot, &'a [usize])>;
 
     impl RocksDb {
         pub(super) fn new(plan: &Plan, bytes: u64, folder: Option<&Path>) -> Result<Self> {
@@ -138,26 +128,23 @@ mod on_disk {
         /// The store of a partition. Tables of a partition that had the same key groups and states
         /// are used as they are, and shared with the next checkpoint. Of others with the same
         /// states the key groups are imported; all else is to be added entry by entry.
-        pub(super) fn store<'a>(
+        pub(super) fn store(
             &self,
             name: &str,
             groups: &Range<u32>,
-            from: From<'a>,
-        ) -> Result<(RocksDbStore, Vec<TableFile>, Missing<'a>)> {
+            from: From<'_>,
+        ) -> Result<(RocksDbStore, Vec<TableFile>, Vec<PartitionSnapshot>)> {
             let folder = self.folder.path().join(name);
             let Some((located, start)) = from else {
                 return Ok((RocksDbStore::create(&folder, &self.memory)?, Vec::new(), Vec::new()));
             };
             let storage = &*located.storage;
-            let mut missing: Missing<'a> = start
-                .snapshots
-                .iter()
-                .map(|one| (located, (*one).clone(), start.state_of.as_slice()))
-                .collect();
+            let mut missing: Vec<PartitionSnapshot> =
+                start.snapshots.iter().map(|one| (*one).clone()).collect();
             if !start.state_of.iter().copied().eq(0..start.state_of.len()) {
                 return Ok((RocksDbStore::create(&folder, &self.memory)?, Vec::new(), missing));
             }
-            if let [(_, only, _)] = missing.as_mut_slice()
+            if let [only] = missing.as_mut_slice()
                 && (only.first_group..only.end_group) == *groups
                 && let Some(found) = only.tables.take()
             {
@@ -165,7 +152,7 @@ mod on_disk {
                 return Ok((RocksDbStore::open(&folder, &self.memory)?, found, missing));
             }
             let mut store = RocksDbStore::create(&folder, &self.memory)?;
-            for (number, (_, one, _)) in missing.iter_mut().enumerate() {
+            for (number, one) in missing.iter_mut().enumerate() {
                 if let Some(found) = one.tables.take() {
                     let folder = self.folder.path().join(format!("{name}.from-{number}"));
                     // Removed with this value.

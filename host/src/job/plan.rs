@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::checkpoint::Policy;
 use crate::model::{Format, Limits};
 use crate::wasm::Component;
 
@@ -258,20 +259,10 @@ pub enum BackendPlan {
 pub struct CheckpointPlan {
     /// As in the job file: `memory`, `file://…` or `s3://…`; relative to `Plan::folder`.
     pub storage: String,
-    /// From the start of one checkpoint to the start of the next. Default 10 s, above zero.
-    pub interval: Duration,
+    /// When they are taken, and how many are kept.
+    pub policy: Policy,
     /// Whether barriers are aligned. Default exactly-once.
     pub mode: CheckpointMode,
-    /// After which a checkpoint that is not complete has failed. Default 10 min, above zero.
-    pub timeout: Duration,
-    /// From the end of one checkpoint to the start of the next, at least. Default 0.
-    pub min_pause: Duration,
-    /// How many may be under way at once. Default 1, at least 1.
-    pub max_concurrent: u32,
-    /// How many in a row may fail before the job does. Default 0.
-    pub tolerable_failures: u32,
-    /// How many complete checkpoints are kept. Default 2, at least 1.
-    pub keep: u32,
     /// Whether checkpoints outlive the job. Default on-cancel.
     pub retain: RetainPlan,
     /// Whether recovery takes a checkpoint although there is a newer savepoint. Default no.
@@ -320,21 +311,25 @@ pub enum RestartPlan {
         delay: Duration,
     },
     /// The job restarts after delays that grow, until it has run well for a while.
-    ExponentialDelay {
-        /// Before the first restart. Default 1 s, above zero.
-        initial_delay: Duration,
-        /// The longest. Default 1 min, at least `initial_delay`.
-        max_delay: Duration,
-        /// By which each delay is longer than the one before. Default 1.5, above 1.
-        multiplier: f64,
-        /// The share of a delay by which it differs at random. Default 0.1, from 0 to 1.
-        jitter: f64,
-        /// After so long without a failure the delay is the initial one again. Default 1 h.
-        reset_after: Duration,
-        /// Restarts until the delay has been reset; none = any number. Default none, but see
-        /// [`RestartPlan::with_checkpoints`].
-        attempts: Option<u32>,
-    },
+    ExponentialDelay(ExponentialDelayPlan),
+}
+
+/// The numbers of exponential-delay.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ExponentialDelayPlan {
+    /// Before the first restart. Default 1 s, above zero.
+    pub initial_delay: Duration,
+    /// The longest. Default 1 min, at least `initial_delay`.
+    pub max_delay: Duration,
+    /// By which each delay is longer than the one before. Default 1.5, above 1.
+    pub multiplier: f64,
+    /// The share of a delay by which it differs at random. Default 0.1, from 0 to 1.
+    pub jitter: f64,
+    /// After so long without a failure the delay is the initial one again. Default 1 h.
+    pub reset_after: Duration,
+    /// Restarts until the delay has been reset; none = any number. Default none, but see
+    /// [`RestartPlan::with_checkpoints`].
+    pub attempts: Option<u32>,
 }
 
 /// How many restarts a job gets that takes checkpoints and does not say how it restarts.
@@ -345,13 +340,13 @@ impl RestartPlan {
     /// defaults, but not for ever. 20 attempts take about 12 minutes: enough for a storage service
     /// to come back, and a failure that returns each time ends the job while somebody is looking.
     pub fn with_checkpoints() -> Self {
-        Self::ExponentialDelay {
+        Self::ExponentialDelay(ExponentialDelayPlan {
             initial_delay: Duration::from_secs(1),
             max_delay: Duration::from_secs(60),
             multiplier: 1.5,
             jitter: 0.1,
             reset_after: Duration::from_secs(3600),
             attempts: Some(ATTEMPTS_WITH_CHECKPOINTS),
-        }
+        })
     }
 }

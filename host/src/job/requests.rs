@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::attempt::{Conductor, Ground};
-use super::control::{
-    Answer, CheckpointsStatus, Control, JobState, JobStatus, LastCheckpoint, Reply, Request,
-};
+use super::control::{Answer, CheckpointsStatus, Control, JobState, JobStatus, Reply, Request};
 use super::plan::Plan;
 use super::report::NodeReport;
 use crate::checkpoint::storage::Below;
@@ -40,13 +38,7 @@ impl RunStatus {
             completed: self.completed_before + self.progress.completed,
             failed: self.failed_before + self.progress.failed,
             in_progress: self.progress.in_flight as u64,
-            last: self.progress.last.as_ref().map(|last| LastCheckpoint {
-                id: last.id,
-                kind: last.kind,
-                completed_ms: last.completed_ms,
-                duration_ms: last.duration_ms,
-                bytes: last.bytes,
-            }),
+            last: self.progress.last.clone(),
             restored_from: self.restored_from,
         }
     }

@@ -4,7 +4,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::plan::RestartPlan;
+use super::plan::{ExponentialDelayPlan, RestartPlan};
+use crate::env::Random;
+use crate::model::millis;
 
 /// What becomes of a job that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,24 +51,12 @@ impl Restarts {
                 let recent_ms = VecDeque::new();
                 Strategy::FailureRate(FailureRate { failures, interval, delay, recent_ms })
             }
-            RestartPlan::ExponentialDelay {
-                initial_delay,
-                max_delay,
-                multiplier,
-                jitter,
-                reset_after,
-                attempts,
-            } => Strategy::ExponentialDelay(ExponentialDelay {
-                initial_delay,
-                max_delay,
-                multiplier,
-                jitter,
-                reset_after,
-                attempts,
-                next_delay: initial_delay,
+            RestartPlan::ExponentialDelay(plan) => Strategy::ExponentialDelay(ExponentialDelay {
+                plan,
+                next_delay: plan.initial_delay,
                 done: 0,
                 restarted_ms: i64::MIN,
-                random: seed,
+                random: Random::new(seed),
             }),
         };
         Self { strategy }
@@ -111,7 +101,7 @@ struct FailureRate {
 impl FailureRate {
     fn on_failure(&mut self, now_ms: i64) -> Decision {
         self.recent_ms.push_back(now_ms);
-        let begin = now_ms.saturating_sub(milliseconds(self.interval));
+        let begin = now_ms.saturating_sub(millis(self.interval));
         while self.recent_ms.front().is_some_and(|time| *time <= begin) {
             self.recent_ms.pop_front();
         }
@@ -127,61 +117,42 @@ impl FailureRate {
 
 #[derive(Debug)]
 struct ExponentialDelay {
-    initial_delay: Duration,
-    max_delay: Duration,
-    multiplier: f64,
-    jitter: f64,
-    reset_after: Duration,
-    attempts: Option<u32>,
+    plan: ExponentialDelayPlan,
     /// Before the next restart, without jitter.
     next_delay: Duration,
     /// Restarts since the delay was the initial one.
     done: u32,
     /// When the job last started again.
     restarted_ms: i64,
-    /// The state of SplitMix64 (Steele, Lea, Flood 2014).
-    random: u64,
+    random: Random,
 }
 
 impl ExponentialDelay {
     fn on_failure(&mut self, now_ms: i64) -> Decision {
         let ran = now_ms.saturating_sub(self.restarted_ms);
-        if ran >= milliseconds(self.reset_after) {
-            self.next_delay = self.initial_delay;
+        if ran >= millis(self.plan.reset_after) {
+            self.next_delay = self.plan.initial_delay;
             self.done = 0;
         }
-        if self.attempts.is_some_and(|attempts| self.done >= attempts) {
-            let (done, seconds) = (restarts(self.done), self.reset_after.as_secs_f64());
+        if self.plan.attempts.is_some_and(|attempts| self.done >= attempts) {
+            let (done, seconds) = (restarts(self.done), self.plan.reset_after.as_secs_f64());
             return give_up(format!(
                 "{done} made, as many as `restart.attempts` allows, and none ran well for \
                  {seconds} s"
             ));
         }
-        let share = 1.0 + self.jitter * (2.0 * self.random_share() - 1.0);
-        let after = self.next_delay.mul_f64(share).clamp(self.initial_delay, self.max_delay);
-        let longer = self.next_delay.as_secs_f64() * self.multiplier;
+        let share = 1.0 + self.plan.jitter * (2.0 * self.random.share() - 1.0);
+        let after =
+            self.next_delay.mul_f64(share).clamp(self.plan.initial_delay, self.plan.max_delay);
+        let longer = self.next_delay.as_secs_f64() * self.plan.multiplier;
         self.next_delay = match Duration::try_from_secs_f64(longer) {
-            Ok(longer) => longer.min(self.max_delay),
-            Err(_) => self.max_delay,
+            Ok(longer) => longer.min(self.plan.max_delay),
+            Err(_) => self.plan.max_delay,
         };
         self.done = self.done.saturating_add(1);
-        self.restarted_ms = now_ms.saturating_add(milliseconds(after));
+        self.restarted_ms = now_ms.saturating_add(millis(after));
         Decision::Restart { after }
     }
-
-    /// From 0 up to but not including 1.
-    fn random_share(&mut self) -> f64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.random;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^= mixed >> 31;
-        (mixed >> 11) as f64 / (1_u64 << 53) as f64
-    }
-}
-
-fn milliseconds(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -193,14 +164,14 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn exponential(jitter: f64, attempts: Option<u32>) -> RestartPlan {
-        RestartPlan::ExponentialDelay {
+        RestartPlan::ExponentialDelay(ExponentialDelayPlan {
             initial_delay: SECOND,
             max_delay: 10 * SECOND,
             multiplier: 2.0,
             jitter,
             reset_after: 60 * SECOND,
             attempts,
-        }
+        })
     }
 
     fn after(decision: Decision) -> Duration {
@@ -254,11 +225,11 @@ mod tests {
         for seconds in [1, 2, 4, 8, 10, 10] {
             let delay = after(restarts.on_failure(now_ms));
             assert_eq!(delay, seconds * SECOND);
-            now_ms += milliseconds(delay) + 59_999;
+            now_ms += millis(delay) + 59_999;
         }
         let delay = after(restarts.on_failure(now_ms));
         assert_eq!(delay, 10 * SECOND);
-        now_ms += milliseconds(delay) + 60_000;
+        now_ms += millis(delay) + 60_000;
         assert_eq!(after(restarts.on_failure(now_ms)), SECOND, "it ran well for a minute");
     }
 
@@ -277,7 +248,7 @@ mod tests {
     fn the_strategy_of_a_job_that_names_none_lasts_for_minutes() {
         let mut restarts = Restarts::new(&RestartPlan::with_checkpoints(), 7);
         let mut waited = Duration::ZERO;
-        while let Decision::Restart { after } = restarts.on_failure(milliseconds(waited)) {
+        while let Decision::Restart { after } = restarts.on_failure(millis(waited)) {
             waited += after;
         }
         let minutes = waited.as_secs_f64() / 60.0;
@@ -298,14 +269,14 @@ mod tests {
         ) {
             let initial_delay = Duration::from_millis(initial_ms);
             let max_delay = Duration::from_millis(initial_ms + more_ms);
-            let plan = RestartPlan::ExponentialDelay {
+            let plan = RestartPlan::ExponentialDelay(ExponentialDelayPlan {
                 initial_delay,
                 max_delay,
                 multiplier,
                 jitter,
                 reset_after: Duration::from_secs(3600),
                 attempts: None,
-            };
+            });
             let mut restarts = Restarts::new(&plan, seed);
             let mut same = Restarts::new(&plan, seed);
             let (mut now_ms, mut plain) = (0_i64, initial_delay.as_secs_f64());
@@ -321,7 +292,7 @@ mod tests {
                 // A millisecond for the rounding of times.
                 prop_assert!(off <= plain * jitter + 0.001, "{delay:?} instead of {plain} s");
                 plain = (plain * multiplier).min(max_delay.as_secs_f64());
-                now_ms += milliseconds(delay);
+                now_ms += millis(delay);
             }
         }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::attempt::{Attempt, Conductor, Ground, Outcome, candidates, start_from_newest};
 use super::build::NamedTask;
+use super::check::make_way;
 use super::environment::Environment;
 use super::plan::{Plan, RetainPlan, SinkConnector};
 use super::report::Report;
@@ -357,6 +358,9 @@ fn unspecified(plan: &Plan, newest: &str) -> Error {
 /// A job that takes checkpoints and begins anew does not add to the output of an earlier run:
 /// refuses it, or warns that it gives way. Of other jobs `check` has said so.
 fn meet_earlier_output(plan: &Plan, ground: &Ground, warn: impl Fn(String)) -> Result<()> {
+    if plan.checkpoint.is_none() {
+        return Ok(());
+    }
     for sink in &plan.sinks {
         let SinkConnector::File { path, replace } = &sink.connector else { continue };
         let Some(folder) = ground.commits.folders.get(&sink.id) else { continue };
@@ -364,7 +368,7 @@ fn meet_earlier_output(plan: &Plan, ground: &Ground, warn: impl Fn(String)) -> R
         let files = folder
             .list("part-")
             .map_err(|cause| Error::storage(format!("cannot list {place}")).caused_by(cause))?;
-        if files.is_empty() || plan.checkpoint.is_none() {
+        if files.is_empty() {
             continue;
         }
         let message = format!("{place} holds the output of an earlier run");
@@ -372,11 +376,7 @@ fn meet_earlier_output(plan: &Plan, ground: &Ground, warn: impl Fn(String)) -> R
             warn(format!("{message}, which gives way with the first checkpoint"));
             continue;
         }
-        let id = &sink.id;
-        return Err(Error::input(message).hint(format!(
-            "remove that folder, choose another with `--set sink.{id}.path=…`, or leave \
-             `on_existing` out to replace it"
-        )));
+        return Err(Error::input(message).hint(make_way(&sink.id)));
     }
     Ok(())
 }

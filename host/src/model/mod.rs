@@ -18,4 +18,4 @@ pub use fault::{Fault, FaultReason};
 pub use key::{KeyGroup, KeyHash, MAX_PARALLELISM_DEFAULT, MAX_PARALLELISM_LIMIT, PartitionId};
 pub use limits::Limits;
 pub use packed::Packed;
-pub use time::{TIME_END, TIME_NONE, TimeDomain};
+pub use time::{TIME_END, TIME_NONE, TimeDomain, millis};

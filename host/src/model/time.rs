@@ -1,10 +1,17 @@
 //! Event time and processing time, both as milliseconds since the epoch in an `i64`.
 
+use std::time::Duration;
+
 /// The watermark of an input that has said nothing yet.
 pub const TIME_NONE: i64 = i64::MIN;
 
 /// The watermark of an input that has ended: every event-time timer is due.
 pub const TIME_END: i64 = i64::MAX;
+
+/// A duration as one adds it to times.
+pub fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
 
 /// Which clock a timer follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -224,6 +224,10 @@ impl Disk for SimDisk {
         })
     }
 
+    fn is_folder(&self, path: &Path) -> bool {
+        self.state().names.keys().any(|name| name != path && name.starts_with(path))
+    }
+
     fn entries(&self, folder: &Path) -> io::Result<Vec<DiskEntry>> {
         self.state().attempt(|state| {
             let mut entries: BTreeMap<String, Option<u64>> = BTreeMap::new();

@@ -10,7 +10,6 @@ pub mod disk;
 mod lanes;
 pub mod reordered;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -27,6 +26,7 @@ use tidegate::job::{
 use tidegate::state::SnapshotForm;
 use tidegate::wasm::LogSink;
 
+use crate::counts::in_order_of_commits;
 use crate::random::Random;
 use disk::{Faults, SimDisk};
 use lanes::SimLanes;
@@ -58,8 +58,8 @@ pub struct Settings {
 /// What came of it.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// Lines of the output by file, in the order in which they were committed.
-    pub files: Vec<(String, String)>,
+    /// The output by file, in the order in which it was committed.
+    pub files: Vec<String>,
     /// Crashes and failures that were survived.
     pub restarts: u64,
     /// Checkpoints that something was restored from.
@@ -148,7 +148,9 @@ impl Simulation {
                 outcome.restarts += 1;
                 continue;
             }
-            outcome.files = self.committed();
+            let files = self.disk.files(Path::new(OUTPUT)).into_iter();
+            let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+            outcome.files = in_order_of_commits(files.map(|(name, bytes)| (name, text(bytes))));
             return Ok(outcome);
         }
     }
@@ -310,22 +312,5 @@ impl Simulation {
             conductor.savepoint(1, Target { storage, folder: String::new(), form }, now);
         }
         conductor.conduct(now).map(drop)
-    }
-
-    /// The visible output, in the order in which it was committed.
-    fn committed(&self) -> Vec<(String, String)> {
-        let files: BTreeMap<String, Vec<u8>> = self.disk.files(Path::new(OUTPUT));
-        let number = |name: &str| -> (u64, u64) {
-            let mut parts = name.split('-').skip(1).filter_map(|part| part.parse().ok());
-            let partition = parts.next().unwrap_or(0);
-            (parts.next().unwrap_or(0), partition)
-        };
-        let mut visible: Vec<(String, String)> = files
-            .into_iter()
-            .filter(|(name, _)| name.starts_with("part-"))
-            .map(|(name, bytes)| (name, String::from_utf8_lossy(&bytes).into_owned()))
-            .collect();
-        visible.sort_by_key(|(name, _)| number(name));
-        visible
     }
 }

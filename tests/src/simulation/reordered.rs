@@ -38,6 +38,10 @@ impl Disk for Reordered {
         self.disk.open(path)
     }
 
+    fn is_folder(&self, path: &Path) -> bool {
+        self.disk.is_folder(path)
+    }
+
     fn entries(&self, folder: &Path) -> io::Result<Vec<DiskEntry>> {
         self.disk.entries(folder)
     }

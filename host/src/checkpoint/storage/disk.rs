@@ -13,6 +13,9 @@ pub trait Disk: Send + Sync {
     /// Opens a file to read it.
     fn open(&self, path: &Path) -> io::Result<Box<dyn Read + Send>>;
 
+    /// Whether there is a folder of that name.
+    fn is_folder(&self, path: &Path) -> bool;
+
     /// What a folder holds, in no certain order.
     fn entries(&self, folder: &Path) -> io::Result<Vec<DiskEntry>>;
 
@@ -61,6 +64,10 @@ impl Disk for RealDisk {
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn Read + Send>> {
         Ok(Box::new(fs::File::open(path)?))
+    }
+
+    fn is_folder(&self, path: &Path) -> bool {
+        path.is_dir()
     }
 
     fn entries(&self, folder: &Path) -> io::Result<Vec<DiskEntry>> {

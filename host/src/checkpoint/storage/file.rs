@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind::NotFound, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::disk::{Disk, DiskFile, RealDisk};
+use super::disk::{Disk, DiskEntry, DiskFile, RealDisk};
 use super::{Storage, StorageWriter, Stored};
 
 /// How the temporary names of unfinished files end.
@@ -39,7 +39,7 @@ impl FileStorage {
 
     /// Makes a folder below the root and everything above it, durably.
     fn make_folder(&self, folder: &Path) -> io::Result<()> {
-        if self.disk.entries(folder).is_ok() {
+        if self.disk.is_folder(folder) {
             return Ok(());
         }
         self.disk.make_folder(folder)?;
@@ -54,12 +54,16 @@ impl FileStorage {
         Ok(())
     }
 
+    /// What a folder holds; nothing if there is no such folder.
+    fn entries(&self, folder: &Path) -> io::Result<Vec<DiskEntry>> {
+        match self.disk.entries(folder) {
+            Err(error) if error.kind() == NotFound => Ok(Vec::new()),
+            entries => entries,
+        }
+    }
+
     fn remove_unfinished_in(&self, folder: &Path) -> io::Result<()> {
-        let entries = match self.disk.entries(folder) {
-            Err(error) if error.kind() == NotFound => return Ok(()),
-            entries => entries?,
-        };
-        for entry in entries {
+        for entry in self.entries(folder)? {
             let path = folder.join(&entry.name);
             match entry.bytes {
                 Some(_) if entry.name.ends_with(UNFINISHED) => self.disk.remove_file(&path)?,
@@ -81,11 +85,7 @@ impl FileStorage {
         prefix: &str,
         found: &mut Vec<Stored>,
     ) -> io::Result<()> {
-        let entries = match self.disk.entries(folder) {
-            Err(error) if error.kind() == NotFound => return Ok(()),
-            entries => entries?,
-        };
-        for entry in entries {
+        for entry in self.entries(folder)? {
             let name = format!("{before}{}", entry.name);
             match entry.bytes {
                 Some(_) if name.ends_with(UNFINISHED) => {}

@@ -96,6 +96,17 @@ pub trait StorageWriter: Send {
     fn finish(self: Box<Self>) -> io::Result<()>;
 }
 
+/// The name of a file in a folder; the empty folder is the root.
+pub fn in_folder(folder: &str, name: &str) -> String {
+    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
+}
+
+/// A folder of a storage, for messages; the empty folder is the root.
+pub fn place_of(storage: &dyn Storage, folder: &str) -> String {
+    let root = storage.root();
+    if folder.is_empty() { root } else { format!("{root}/{folder}") }
+}
+
 /// Writes a whole file.
 ///
 /// # Errors

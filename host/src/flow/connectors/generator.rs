@@ -5,6 +5,7 @@ use std::io::Write;
 
 use super::{Connector, Next};
 use crate::checkpoint::manifest::SourcePosition;
+use crate::env::Random;
 use crate::error::Result;
 use crate::job::plan::{GeneratorPlan, GeneratorShape};
 
@@ -23,30 +24,15 @@ pub struct Generator {
     record: Vec<u8>,
 }
 
-/// SplitMix64 (Steele, Lea, Flood 2014). Written out because its numbers are part of the
-/// generator's promise: the same seed gives the same records in every version.
-#[derive(Debug)]
-struct Random(u64);
+/// A number below `bound`.
+fn below(random: &mut Random, bound: u64) -> u64 {
+    ((u128::from(random.number()) * u128::from(bound)) >> 64) as u64
+}
 
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `bound`.
-    fn below(&mut self, bound: u64) -> u64 {
-        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
-    }
-
-    /// A number below `bound`, small ones more often: half of the draws fall into the first
-    /// quarter.
-    fn skewed_below(&mut self, bound: u64) -> u64 {
-        let first = self.below(bound);
-        ((u128::from(first) * u128::from(self.below(bound) + 1)) / u128::from(bound)) as u64
-    }
+/// A number below `bound`, small ones more often: half of the draws fall into the first quarter.
+fn skewed_below(random: &mut Random, bound: u64) -> u64 {
+    let first = below(random, bound);
+    ((u128::from(first) * u128::from(below(random, bound) + 1)) / u128::from(bound)) as u64
 }
 
 impl Generator {
@@ -57,7 +43,7 @@ impl Generator {
         now: i64,
         restored: Option<&SourcePosition>,
     ) -> Self {
-        let random = Random(restored.map_or(settings.seed, |from| from.offset));
+        let random = Random::new(restored.map_or(settings.seed, |from| from.offset));
         let made = restored.map_or(0, |from| from.line);
         let name = format!("generator {source}");
         let mut generator =
@@ -78,16 +64,16 @@ impl Generator {
         let GeneratorPlan { shape, keys, start_ms, step_ms, .. } = self.settings;
         let steps = i64::try_from(self.made).unwrap_or(i64::MAX);
         let time = start_ms.saturating_add(steps.saturating_mul(step_ms));
-        let key = self.random.skewed_below(keys.max(1));
+        let key = skewed_below(&mut self.random, keys.max(1));
         self.made += 1;
         self.record.clear();
         let written = match shape {
             GeneratorShape::Clicks => {
-                let url = URLS[self.random.below(URLS.len() as u64) as usize];
+                let url = URLS[below(&mut self.random, URLS.len() as u64) as usize];
                 write!(self.record, "user_{key},{url},{time}")
             }
             GeneratorShape::Sensors => {
-                let tenths = self.random.below(600);
+                let tenths = below(&mut self.random, 600);
                 let (whole, tenth) = (tenths / 10, tenths % 10);
                 write!(self.record, "sensor_{key},{},{whole}.{tenth}", time.div_euclid(1000))
             }
@@ -117,7 +103,7 @@ impl Connector for Generator {
 
     fn position(&self) -> SourcePosition {
         let Self { random, made, .. } = self;
-        SourcePosition { done: Vec::new(), split: None, offset: random.0, line: *made }
+        SourcePosition { done: Vec::new(), split: None, offset: random.state(), line: *made }
     }
 }
 

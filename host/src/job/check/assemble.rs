@@ -91,18 +91,8 @@ fn state_plan(spec: StateSpec, folder: &Path) -> StatePlan {
 }
 
 fn checkpoint_plan(spec: CheckpointSpec, storage: String) -> CheckpointPlan {
-    CheckpointPlan {
-        storage,
-        interval: spec.interval,
-        mode: spec.mode,
-        timeout: spec.timeout,
-        min_pause: spec.min_pause,
-        max_concurrent: spec.max_concurrent,
-        tolerable_failures: spec.tolerable_failures,
-        keep: spec.keep,
-        retain: spec.retain,
-        prefer_checkpoint: spec.prefer_checkpoint,
-    }
+    let CheckpointSpec { policy, mode, retain, prefer_checkpoint, .. } = spec;
+    CheckpointPlan { storage, policy, mode, retain, prefer_checkpoint }
 }
 
 fn source(spec: SourceSpec, folder: &Path) -> SourcePlan {

@@ -106,11 +106,15 @@ fn check_sink(
         ));
     }
     let what = format!("is {shown}, which holds the output of an earlier run");
-    let hint = format!(
-        "remove that folder, choose another with `--set sink.{id}.path=…`, or leave \
+    findings.problem(at.problem(what).hint(make_way(id)));
+}
+
+/// What to do about earlier output that does not give way to that of a sink.
+pub fn make_way(sink: &str) -> String {
+    format!(
+        "remove that folder, choose another with `--set sink.{sink}.path=…`, or leave \
          `on_existing` out to replace it"
-    );
-    findings.problem(at.problem(what).hint(hint));
+    )
 }
 
 fn names(folder: &Path) -> io::Result<Vec<std::ffi::OsString>> {

@@ -17,6 +17,8 @@ mod recovery;
 #[cfg(test)]
 mod tests;
 
+pub(super) use files::make_way;
+
 use super::plan::{Field, Plan};
 use super::spec::{At, JobFile, Origin, Problem, Problems};
 use crate::model::{Declaration, Format};

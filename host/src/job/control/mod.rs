@@ -18,7 +18,7 @@ mod tests;
 use tokio::sync::oneshot;
 
 pub use client::Client;
-pub use protocol::{Answer, CheckpointsStatus, JobState, JobStatus, LastCheckpoint, Request};
+pub use protocol::{Answer, CheckpointsStatus, JobState, JobStatus, Request};
 pub use registry::{Registry, RunningJob};
 pub use server::Server;
 

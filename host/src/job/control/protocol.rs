@@ -13,7 +13,7 @@
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::manifest::Kind;
+use crate::checkpoint::Completed;
 use crate::error::{Error, ErrorKind};
 use crate::job::NodeReport;
 
@@ -107,24 +107,9 @@ pub struct CheckpointsStatus {
     /// Under way.
     pub in_progress: u64,
     /// The newest complete one.
-    pub last: Option<LastCheckpoint>,
+    pub last: Option<Completed>,
     /// The one that the job last started from; none = from the start of its input.
     pub restored_from: Option<u64>,
-}
-
-/// A complete checkpoint or savepoint.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LastCheckpoint {
-    /// Its number.
-    pub id: u64,
-    /// What it is.
-    pub kind: Kind,
-    /// When, in milliseconds since 1970.
-    pub completed_ms: i64,
-    /// From its barrier to its manifest, in milliseconds.
-    pub duration_ms: i64,
-    /// Length of all files that it needs.
-    pub bytes: u64,
 }
 
 /// The body of a request for a savepoint.

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use super::*;
+use crate::checkpoint::Completed;
 use crate::checkpoint::manifest::Kind;
 use crate::error::{Error, ErrorKind};
 use crate::flow::NodeKind;
@@ -41,13 +42,8 @@ fn job(name: &str, pid: u32) -> (Arc<Job>, Receiver<(Request, Reply)>) {
         malformed: 1,
         faults: 0,
     };
-    let last = LastCheckpoint {
-        id: 4,
-        kind: Kind::Savepoint,
-        completed_ms: 12,
-        duration_ms: 3,
-        bytes: 99,
-    };
+    let last =
+        Completed { id: 4, kind: Kind::Savepoint, completed_ms: 12, duration_ms: 3, bytes: 99 };
     let checkpoints = CheckpointsStatus {
         completed: 3,
         failed: 1,

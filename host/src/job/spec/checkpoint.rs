@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::document::Value;
 use super::section::{At, Mismatch, Section};
 use super::values;
+use crate::checkpoint::Policy;
 use crate::job::plan::{CheckpointMode, RetainPlan};
 
 const INTERVAL_DEFAULT: Duration = Duration::from_secs(10);
@@ -17,20 +18,10 @@ const KEEP_DEFAULT: u32 = 2;
 pub struct CheckpointSpec {
     /// Where checkpoints lie.
     pub storage: StorageSpec,
-    /// From start to start.
-    pub interval: Duration,
+    /// When they are taken, and how many are kept.
+    pub policy: Policy,
     /// Whether barriers are aligned.
     pub mode: CheckpointMode,
-    /// After which one has failed.
-    pub timeout: Duration,
-    /// From end to start, at least.
-    pub min_pause: Duration,
-    /// How many at once.
-    pub max_concurrent: u32,
-    /// How many in a row may fail.
-    pub tolerable_failures: u32,
-    /// How many are kept.
-    pub keep: u32,
     /// Whether they outlive a cancelled job.
     pub retain: RetainPlan,
     /// Whether a checkpoint is restored although there is a newer savepoint.
@@ -56,15 +47,18 @@ pub fn read(root: &mut Section<'_, '_>) -> Option<CheckpointSpec> {
         None if section.has("storage") => StorageSpec::Unreadable,
         None => StorageSpec::Missing(section.at(())),
     };
-    let checkpoint = CheckpointSpec {
-        storage,
+    let policy = Policy {
         interval: section.or("interval", values::positive_duration, INTERVAL_DEFAULT),
-        mode: section.or("mode", mode, CheckpointMode::default()),
         timeout: section.or("timeout", values::positive_duration, TIMEOUT_DEFAULT),
         min_pause: section.or("min_pause", values::duration, Duration::ZERO),
         max_concurrent: section.or("max_concurrent", values::positive_u32, 1),
         tolerable_failures: section.or("tolerable_failures", values::count_u32, 0),
         keep: section.or("keep", values::positive_u32, KEEP_DEFAULT),
+    };
+    let checkpoint = CheckpointSpec {
+        storage,
+        policy,
+        mode: section.or("mode", mode, CheckpointMode::default()),
         retain: section.or("retain", retain, RetainPlan::default()),
         prefer_checkpoint: section.or("prefer_checkpoint", values::boolean, false),
     };

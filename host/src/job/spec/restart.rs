@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::document::Value;
 use super::section::{At, Mismatch, Section};
 use super::values;
-use crate::job::plan::RestartPlan;
+use crate::job::plan::{ExponentialDelayPlan, RestartPlan};
 
 const DELAY_DEFAULT: Duration = Duration::from_secs(1);
 const DELAY_MAX_DEFAULT: Duration = Duration::from_secs(60);
@@ -51,14 +51,14 @@ fn read_exponential(section: &mut Section<'_, '_>) -> RestartPlan {
         let problem = at.problem("does not fit: `max_delay` is below `initial_delay`");
         section.report(problem.hint("raise `max_delay`, or lower `initial_delay`"));
     }
-    RestartPlan::ExponentialDelay {
+    RestartPlan::ExponentialDelay(ExponentialDelayPlan {
         initial_delay,
         max_delay,
         multiplier: section.or("multiplier", values::factor, MULTIPLIER_DEFAULT),
         jitter: section.or("jitter", values::share, JITTER_DEFAULT),
         reset_after: section.or("reset_after", values::positive_duration, RESET_AFTER_DEFAULT),
         attempts: section.optional("attempts", values::positive_u32).map(|at: At<u32>| at.value),
-    }
+    })
 }
 
 #[derive(Clone, Copy)]

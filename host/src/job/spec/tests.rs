@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
-use crate::job::plan::{CheckpointMode, Field, RetainPlan};
+use crate::job::plan::{CheckpointMode, ExponentialDelayPlan, Field, RetainPlan};
 use crate::model::Format;
 
 /// Section 7 of the design, as it stands there.
@@ -50,7 +50,7 @@ fn the_job_file_of_the_design_parses_as_it_stands() {
     let checkpoint = file.checkpoint.unwrap();
     let StorageSpec::Written(storage) = &checkpoint.storage else { panic!() };
     assert_eq!(**storage, "file://./checkpoints");
-    assert_eq!(checkpoint.interval, Duration::from_secs(1));
+    assert_eq!(checkpoint.policy.interval, Duration::from_secs(1));
     assert_eq!(checkpoint.mode, CheckpointMode::ExactlyOnce);
     let delay = Duration::from_secs(1);
     assert_eq!(file.restart, Some(RestartPlan::FixedDelay { attempts: 3, delay }));
@@ -223,9 +223,15 @@ fn defaults_of_checkpoint_and_restart_are_those_of_flink() {
     let checkpoint = read("[checkpoint]").checkpoint.unwrap();
     assert!(matches!(checkpoint.storage, StorageSpec::Missing(_)));
     let seconds = Duration::from_secs;
-    assert_eq!((checkpoint.interval, checkpoint.timeout), (seconds(10), seconds(600)));
-    assert_eq!((checkpoint.min_pause, checkpoint.max_concurrent), (Duration::ZERO, 1));
-    assert_eq!((checkpoint.tolerable_failures, checkpoint.keep), (0, 2));
+    assert_eq!(
+        (checkpoint.policy.interval, checkpoint.policy.timeout),
+        (seconds(10), seconds(600))
+    );
+    assert_eq!(
+        (checkpoint.policy.min_pause, checkpoint.policy.max_concurrent),
+        (Duration::ZERO, 1)
+    );
+    assert_eq!((checkpoint.policy.tolerable_failures, checkpoint.policy.keep), (0, 2));
     assert_eq!((checkpoint.retain, checkpoint.prefer_checkpoint), (RetainPlan::OnCancel, false));
     let restart =
         |strategy: &str| read(&format!("[restart]\nstrategy = '{strategy}'")).restart.unwrap();
@@ -236,14 +242,14 @@ fn defaults_of_checkpoint_and_restart_are_those_of_flink() {
     assert_eq!(restart("failure-rate"), RestartPlan::FailureRate { failures: 1, interval, delay });
     assert_eq!(
         restart("exponential-delay"),
-        RestartPlan::ExponentialDelay {
+        RestartPlan::ExponentialDelay(ExponentialDelayPlan {
             initial_delay: delay,
             max_delay: seconds(60),
             multiplier: 1.5,
             jitter: 0.1,
             reset_after: seconds(3600),
             attempts: None,
-        }
+        })
     );
 }
 
