@@ -24,7 +24,7 @@ Usage: cargo xtask COMMAND
   test [STEP]  everything CI checks, or one step of it
   setup        install what the machine lacks (the other commands call it)
   guests       build the host and every component of examples/ and tests/guests/
-  bench        measure the host beside a native loop
+  bench [NAME] measure the host beside a native loop, or NAME: recovery
 ";
 
 fn main() -> ExitCode {
@@ -44,7 +44,9 @@ fn main() -> ExitCode {
             setup::run()?;
             guests::build_all(&workspace)
         }),
-        ["bench"] => Workspace::find().and_then(|workspace| bench::run(&workspace)),
+        ["bench", names @ ..] => {
+            Workspace::find().and_then(|workspace| bench::run(&workspace, names))
+        }
         _ => {
             eprint!("unknown: {}\n\n{HELP}\n{}", words.join(" "), test::steps_help());
             return ExitCode::from(2);

@@ -4,17 +4,27 @@
 //! endpoint come from the environment (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`,
 //! `AWS_ENDPOINT`, `AWS_ALLOW_HTTP`, …), never from a job file.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::io::{self, Read};
 use std::sync::Arc;
 
+use futures_util::TryStreamExt;
+use futures_util::stream::BoxStream;
+use hyper::body::Bytes;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path as Key;
-use object_store::{GetResult, ObjectStore, ObjectStoreExt, PutPayload, WriteMultipart};
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload, WriteMultipart};
 use tokio::runtime::{Builder, Runtime};
 
 use super::{Storage, StorageWriter, Stored};
 use crate::error::{Error, Result};
+
+/// An object's bytes as they come.
+type Chunks = BoxStream<'static, object_store::Result<Bytes>>;
+
+/// Where machines of Amazon's get credentials that nobody gave them.
+const INSTANCE_METADATA: &str = "169.254.169.254";
 
 /// A part of an upload; S3 takes none below 5 MiB but the last.
 const PART_BYTES: usize = 8 << 20;
@@ -37,7 +47,28 @@ struct Shared {
 impl Shared {
     /// Waits for an answer. Whoever calls is no async code.
     fn wait<T>(&self, answer: impl Future<Output = object_store::Result<T>>) -> io::Result<T> {
-        self.runtime.block_on(answer).map_err(Into::into)
+        self.runtime.block_on(answer).map_err(|error| {
+            let text = for_people(&error);
+            io::Error::new(io::Error::from(error).kind(), text)
+        })
+    }
+}
+
+/// The one sentence that matters of an error whose causes repeat each other, with a server's whole
+/// answer in each.
+fn for_people(error: &dyn std::error::Error) -> String {
+    if error.to_string().contains(INSTANCE_METADATA) {
+        return "no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".into();
+    }
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let innermost = causes.last().unwrap_or(error).to_string();
+    let tagged = |tag: &str| {
+        let (_, rest) = innermost.split_once(&format!("<{tag}>"))?;
+        Some(rest.split_once(&format!("</{tag}>"))?.0)
+    };
+    match (tagged("Code"), tagged("Message")) {
+        (Some(code), Some(message)) => format!("{message} ({code})"),
+        _ => innermost,
     }
 }
 
@@ -83,17 +114,15 @@ impl Storage for ObjectStorage {
 
     fn open(&self, name: &str) -> io::Result<Box<dyn Read + Send>> {
         let found = self.shared.wait(self.shared.store.get(&self.key(name)))?;
-        Ok(Box::new(Reader { shared: self.shared.clone(), found: Some(found), bytes: None }))
+        let (shared, chunks) = (self.shared.clone(), found.into_stream());
+        Ok(Box::new(Reader { shared, chunks, chunk: VecDeque::new() }))
     }
 
     fn list(&self, prefix: &str) -> io::Result<Vec<Stored>> {
         // S3 lists by whole folders here; the rest of the prefix is held against the names.
         let whole = format!("{}{prefix}", self.prefix);
         let folder = whole.rsplit_once('/').map(|(folder, _)| Key::from(folder));
-        let list = async {
-            use futures_util::TryStreamExt;
-            self.shared.store.list(folder.as_ref()).try_collect::<Vec<_>>().await
-        };
+        let list = async { self.shared.store.list(folder.as_ref()).try_collect::<Vec<_>>().await };
         let mut files = Vec::new();
         for object in self.shared.wait(list)? {
             let name = object.location.as_ref().strip_prefix(&self.prefix);
@@ -168,16 +197,35 @@ impl StorageWriter for Writer {
 
 struct Reader {
     shared: Arc<Shared>,
-    found: Option<GetResult>,
-    bytes: Option<io::Cursor<Vec<u8>>>,
+    /// What comes over the network.
+    chunks: Chunks,
+    /// What of it has come and is not read yet.
+    chunk: VecDeque<u8>,
 }
 
 impl Read for Reader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if let Some(found) = self.found.take() {
-            let bytes = self.shared.wait(found.bytes())?;
-            self.bytes = Some(io::Cursor::new(bytes.to_vec()));
+        while self.chunk.is_empty() {
+            match self.shared.wait(self.chunks.try_next())? {
+                Some(chunk) => self.chunk = Vec::from(chunk).into(),
+                None => return Ok(0),
+            }
         }
-        self.bytes.as_mut().map_or(Ok(0), |bytes| bytes.read(buffer))
+        self.chunk.read(buffer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_told_once_and_without_xml() {
+        let xml = "403: <Error><Code>Denied</Code><Message>Go away.</Message></Error>";
+        let denied = Error::storage("outer").caused_by(Error::storage(xml));
+        assert_eq!(for_people(&denied), "Go away. (Denied)");
+        assert_eq!(for_people(&Error::storage("connection refused")), "connection refused");
+        let lost = Error::storage("Error performing PUT http://169.254.169.254/latest");
+        assert!(for_people(&lost).contains("AWS_ACCESS_KEY_ID"));
     }
 }

@@ -7,7 +7,7 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process;
 
@@ -53,7 +53,7 @@ impl WorkingFolder {
                 created => created?,
             };
             // Another process may have taken the new file for one of the dead, and remove it.
-            if lock.try_lock().is_err() || !lock_path.exists() {
+            if lock.try_lock().is_err() || !is_at(&lock, &lock_path) {
                 continue;
             }
             match DirBuilder::new().mode(0o700).create(&path) {
@@ -94,11 +94,20 @@ fn remove_dead(parent: &Path) -> io::Result<()> {
         // One that cannot be opened belongs to another user, or has just gone.
         if let Ok(lock) = File::open(&path)
             && lock.try_lock().is_ok()
+            && is_at(&lock, &path)
         {
             remove_folder(&path.with_extension(""));
         }
     }
     Ok(())
+}
+
+/// Whether an open file is the one at a path: it may have been removed since it was opened, and
+/// another made under its name.
+fn is_at(file: &File, path: &Path) -> bool {
+    let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+    let open = file.metadata().map(identity);
+    matches!((open, fs::metadata(path).map(identity)), (Ok(open), Ok(there)) if open == there)
 }
 
 /// Removes a folder and, once it is gone, its lock file. The caller holds the lock. What cannot be
@@ -133,6 +142,22 @@ mod tests {
         let parent = std::env::temp_dir().join(format!("tidegate-w{}-{name}", process::id()));
         test(&parent.join("state"));
         fs::remove_dir_all(&parent).unwrap();
+    }
+
+    #[test]
+    fn those_who_come_and_go_leave_others_alone() {
+        with_parent("many", |parent| {
+            let come_and_go = || {
+                for _ in 0..300 {
+                    let folder = WorkingFolder::create(parent, "job").unwrap();
+                    let file = folder.path().join("file");
+                    fs::write(&file, "mine").expect("my folder is there");
+                    assert_eq!(fs::read_to_string(&file).expect("and stays"), "mine");
+                }
+            };
+            std::thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(come_and_go))));
+            assert!(names(parent).is_empty());
+        });
     }
 
     #[test]
