@@ -52,6 +52,9 @@ enum Command {
     },
 }
 
+/// Where checkpoints are to be looked for.
+const NAME_STORAGE: &str = "name the folder of `checkpoint.storage` in the job file";
+
 /// Runs one of the commands.
 pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
     match &arguments.command {
@@ -67,7 +70,7 @@ pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
             let (files, bytes) = (verified.files, show_bytes(verified.bytes));
             ui.answer(format!("{} is whole: {files} files, {bytes}", located.place()))
         }
-        Command::Delete { storage, ids } => delete(storage, ids),
+        Command::Delete { storage, ids } => delete(storage, ids, ui),
     }
 }
 
@@ -78,8 +81,8 @@ fn open(url: &str) -> Result<Catalog, Failure> {
 fn list(url: &str, ui: &Ui) -> Result<(), Failure> {
     let entries = open(url)?.entries()?;
     if entries.is_empty() {
-        let hint = "name the folder of `checkpoint.storage` in the job file";
-        return Err(Error::input(format!("{url} holds no checkpoints")).hint(hint).into());
+        let message = format!("{url} holds no checkpoints");
+        return Err(Error::input(message).hint(NAME_STORAGE).into());
     }
     let mut text = String::new();
     for Candidate { name, located, .. } in &entries {
@@ -98,17 +101,22 @@ fn list(url: &str, ui: &Ui) -> Result<(), Failure> {
     ui.answer(text.trim_end())
 }
 
-fn delete(url: &str, ids: &[u64]) -> Result<(), Failure> {
+fn delete(url: &str, ids: &[u64], ui: &Ui) -> Result<(), Failure> {
     let catalog = open(url)?;
     let entries = catalog.entries()?;
     for id in ids {
         let is_it = |entry: &Candidate| entry.kind == Kind::Checkpoint && entry.id == *id;
         if !entries.iter().any(is_it) {
             let message = format!("{url} holds no checkpoint {id}; nothing was deleted");
-            let hint = "`tidegate checkpoints list` shows those that there are; a savepoint is a \
-                        folder of its own";
+            let hint = match catalog.names_of_entries() {
+                Some(names) => format!("it holds {names}; savepoints are removed as folders"),
+                None => NAME_STORAGE.into(),
+            };
             return Err(Error::input(message).hint(hint).into());
         }
     }
-    Ok(catalog.delete(ids)?)
+    catalog.delete(ids)?;
+    let names: Vec<String> = ids.iter().map(|id| format!("chk-{id}")).collect();
+    ui.story(format!("Deleted {}.", names.join(", ")));
+    Ok(())
 }
