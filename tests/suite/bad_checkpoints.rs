@@ -145,7 +145,8 @@ fn a_job_that_the_checkpoint_does_not_fit_is_refused() {
 
     let stamp = component("stamp");
     let settings = &[("operator.count.component", stamp.to_str().expect("paths are text"))];
-    let undeclared = "operator \"count\" had a state \"count\", which its function does not declare";
+    let undeclared =
+        "operator \"count\" had a state \"count\", which its function does not declare";
     assert_refused(&job, "job.toml", settings, &[undeclared, "hint: nothing is restored in part"]);
 }
 

@@ -88,17 +88,21 @@ fn list(url: &str, ui: &Ui) -> Result<(), Failure> {
     for Candidate { name, located, .. } in &entries {
         let line = match located {
             Ok(Located { manifest, .. }) => format!(
-                "{name}  {} of job {}  {}  {} operators",
+                "{name}  {} of job {}  {}  {}",
                 manifest.kind.word(),
                 manifest.job,
                 show_bytes(manifest.files().map(|file| file.bytes).sum()),
-                manifest.operators.len(),
+                operators(manifest.operators.len()),
             ),
             Err(error) => format!("{name}  {}", error.full_text()),
         };
         writeln!(text, "{line}").expect("a string takes everything");
     }
     ui.answer(text.trim_end())
+}
+
+fn operators(count: usize) -> String {
+    if count == 1 { "1 operator".into() } else { format!("{count} operators") }
 }
 
 fn delete(url: &str, ids: &[u64], ui: &Ui) -> Result<(), Failure> {

@@ -62,12 +62,16 @@ pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
         Command::List { path } => list(&catalog::locate(path)?, ui),
         Command::Get { path, operator, state, key } => {
             let wanted = Wanted { operator: Some(operator), state: Some(state), key: Some(key) };
-            let found = export(&catalog::locate(path)?, &wanted, ui)?;
-            if found > 0 {
+            let located = catalog::locate(path)?;
+            if export(&located, &wanted, ui)? > 0 {
                 return Ok(());
             }
-            let message = format!("key {key:?} has no state {state:?} in operator {operator:?}");
-            Err(Error::input(message).into())
+            let message = format!(
+                "key {key:?} has no state {state:?} in operator {operator:?} of {}",
+                located.place()
+            );
+            let hint = format!("`tidegate state export {path} {operator} {state}` shows all keys");
+            Err(Error::input(message).hint(hint).into())
         }
         Command::Export { path, operator, state } => {
             let (operator, state) = (operator.as_deref(), state.as_deref());
