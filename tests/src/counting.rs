@@ -15,7 +15,7 @@ use crate::{Folder, Tidegate, counts};
 pub const NAME: &str = "counting";
 
 /// Records of the whole job.
-pub const RECORDS: u64 = 40_000;
+pub const RECORDS: u64 = 60_000;
 
 /// Records a second: fast enough to be done at once.
 pub const FAST: u64 = 1_000_000_000;
@@ -30,7 +30,7 @@ pub struct Counting {
 
 impl Counting {
     /// A job of parallelism 2 with the `hashmap` backend, a checkpoint every 50 ms of which three
-    /// are kept, no restarts, and 10,000 records a second.
+    /// are kept, no restarts, and 20,000 records a second.
     pub fn new(name: &str) -> Self {
         let folder = Folder::new(name);
         let count = component("count");
@@ -39,7 +39,7 @@ impl Counting {
              [checkpoint]\nstorage = \"file://checkpoints\"\ninterval = \"50ms\"\nkeep = 3\n\
              [restart]\nstrategy = \"none\"\n\
              [[source]]\nid = \"in\"\nconnector = \"generator\"\nshape = \"clicks\"\n\
-             count = {RECORDS}\nkeys = 5000\nrate = 10000\n\
+             count = {RECORDS}\nkeys = 5000\nrate = 20000\n\
              [[operator]]\nid = \"count\"\ncomponent = {count:?}\n\
              inputs = [{{ from = \"in\", partition = {{ key = 0 }} }}]\n\
              [[sink]]\nid = \"out\"\nconnector = \"file\"\nfrom = \"count\"\npath = \"out/\"\n"

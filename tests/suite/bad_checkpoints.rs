@@ -90,7 +90,7 @@ fn output_that_shall_not_be_replaced_is_not() {
     flip(&job.manifest_path(checkpoints[2]));
     let files = job.files();
     let ended = job.run().arg("--restore").arg("latest").run().expect(1);
-    let held = format!("out holds output from after checkpoint {}", checkpoints[1]);
+    let held = format!("out/ holds output from after checkpoint {}", checkpoints[1]);
     ended.expect_story([&*held, "hint: the job would write it twice", "on_existing"]);
     assert_eq!(job.files(), files);
 }

@@ -38,7 +38,7 @@ fn goes_on_elsewhere(first: &str, second: &str) {
     let elsewhere = format!("file://{}", job.folder().join("elsewhere").display());
     assert_eq!(answer(&stop), elsewhere);
     stop.expect_story(["has stopped"]);
-    let warning = format!("out holds output from after savepoint {id}; it gives way");
+    let warning = format!("out/ holds output from after savepoint {id}; it gives way");
     running.wait().expect(130).expect_story([warning]);
 
     // It holds all that is needed, so it can be moved.
