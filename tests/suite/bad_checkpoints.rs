@@ -111,6 +111,41 @@ fn nothing_is_whole() {
     assert_eq!(job.files(), files);
 }
 
+/// Somebody names a checkpoint: that one or none.
+#[test]
+fn a_damaged_checkpoint_that_was_asked_for_is_no_reason_to_take_another() {
+    let job = Counting::cancelled("asked", "hashmap");
+    let newest = *job.checkpoints().last().expect("there are some");
+    let name = format!("checkpoints/chk-{newest}");
+    for (damage, what) in DAMAGES {
+        let job = job.copy("damaged");
+        damage(&job.manifest_path(newest), &own_file(&job, newest));
+        let ended = job.run().arg("--restore").arg(&name).run().expect(4);
+        ended.expect_story([what, &format!("chk-{newest}/")]);
+        assert_eq!(job.checkpoints().len(), 3);
+    }
+}
+
+/// Whether the last run came to its end cannot be told: nothing is guessed.
+#[test]
+fn an_end_that_cannot_be_read_is_told() {
+    let job = Counting::new("end");
+    job.finish("latest");
+    let list = job.ask(&["checkpoints", "list", "checkpoints"]).run().expect(0);
+    assert!(list.stdout.is_empty(), "{}", list.stdout);
+    list.expect_story(["The job has finished"]);
+    let again = job.run().arg("--restore").arg("latest").run().expect(0);
+    again.expect_story(["the job has finished before", "`--restore none` runs it anew"]);
+    job.assert_exactly_once();
+    truncate(&job.folder().join("checkpoints/finished"));
+    for restore in ["latest", "none"] {
+        let files = job.files();
+        let ended = job.run().arg("--restore").arg(restore).run().expect(4);
+        ended.expect_story(["checkpoints/finished is not what was written", "remove the file"]);
+        assert_eq!(job.files(), files);
+    }
+}
+
 /// Runs with `--restore latest` and more arguments: the job is refused and nothing is touched.
 #[track_caller]
 fn assert_refused(job: &Counting, file: &str, settings: &[(&str, &str)], story: &[&str]) {

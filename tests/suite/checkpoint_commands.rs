@@ -55,14 +55,40 @@ fn answer(folder: &Folder, command: &str, arguments: &[&str]) -> String {
 const CHECKPOINT: &str = "checkpoints/chk-2";
 const SAVEPOINT: &str = "checkpoints/savepoints/sp-1";
 
-const PRICE_OF_ANN: &str = r#"{"key":"ann","kind":"value","operator":"tour","state":"price","value":{"hex":"0000000000001440"}}
-"#;
-const PRODUCTS_OF_CEM: &str = r#"{"key":"cem","kind":"map","operator":"tour","state":"products","value":[[{"hex":"0470656172"},{"hex":"01"}],[{"hex":"0a706c756d2c20626c7565"},{"hex":"02"}]]}
-"#;
-const RECENT_PRICES: &str = r#"{"key":"cem","kind":"list","operator":"tour","state":"recent-prices","value":[{"hex":"0000000000001240"},{"hex":"0000000000001040"},{"hex":"0000000000000c40"}]}
-{"key":"ben","kind":"list","operator":"tour","state":"recent-prices","value":[{"hex":"0000000000000a40"},{"hex":"0000000000000440"},{"hex":"0000000000000840"}]}
-{"key":"ann","kind":"list","operator":"tour","state":"recent-prices","value":[{"hex":"0000000000000240"},{"hex":"0000000000000440"},{"hex":"0000000000001440"}]}
-"#;
+/// An entry as it is printed: values are as the function encoded them.
+fn entry(key: &str, kind: &str, state: &str, value: &str) -> String {
+    let place = format!(r#""key":"{key}","kind":"{kind}","operator":"tour","state":"{state}""#);
+    format!("{{{place},\"value\":{value}}}\n")
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!(r#"{{"hex":"{digits}"}}"#)
+}
+
+fn price(price: f64) -> String {
+    hex(&price.to_le_bytes())
+}
+
+fn price_of_ann() -> String {
+    entry("ann", "value", "price", &price(5.0))
+}
+
+/// A text is written after its length; numbers take as many bytes as they need.
+fn products_of_cem() -> String {
+    let product = |text: &[u8], count| format!("[{},{}]", hex(text), hex(&[count]));
+    let products = [product(b"\x04pear", 1), product(b"\x0aplum, blue", 2)];
+    entry("cem", "map", "products", &format!("[{}]", products.join(",")))
+}
+
+/// By partition and key group.
+fn all_recent_prices() -> String {
+    let of = |key: &str, prices: [f64; 3]| {
+        let prices = prices.map(price).join(",");
+        entry(key, "list", "recent-prices", &format!("[{prices}]"))
+    };
+    of("cem", [4.5, 4.0, 3.5]) + &of("ben", [3.25, 2.5, 3.0]) + &of("ann", [2.25, 2.5, 5.0])
+}
 
 /// What is the same for both backends.
 fn show_what_is_there(folder: &Folder) {
@@ -84,13 +110,16 @@ fn show_what_is_there(folder: &Folder) {
                       total (reducing)\n";
         assert_eq!(answer(folder, "state list", &[path]), states);
         let get = |state, key| answer(folder, "state get", &[path, "tour", state, key]);
-        assert_eq!(get("price", "ann"), PRICE_OF_ANN);
-        assert_eq!(get("products", "cem"), PRODUCTS_OF_CEM);
-        assert_eq!(answer(folder, "state export", &[path, "tour", "recent-prices"]), RECENT_PRICES);
+        assert_eq!(get("price", "ann"), price_of_ann());
+        assert_eq!(get("products", "cem"), products_of_cem());
+        assert_eq!(
+            answer(folder, "state export", &[path, "tour", "recent-prices"]),
+            all_recent_prices()
+        );
         let all = answer(folder, "state export", &[path]);
         assert_eq!(all, answer(folder, "state export", &[path, "tour"]));
         assert_eq!(all.lines().count(), 12, "four states of three keys:\n{all}");
-        assert!(all.contains(PRICE_OF_ANN) && all.contains(PRODUCTS_OF_CEM), "{all}");
+        assert!(all.contains(&price_of_ann()) && all.contains(&products_of_cem()), "{all}");
     }
 }
 
@@ -128,7 +157,7 @@ fn checkpoints_of_rocksdb() {
     let left = counting::files_below(&folder.join("checkpoints")).into_keys();
     let left: Vec<PathBuf> = left.filter(|path| !path.starts_with("savepoints")).collect();
     assert!(left.is_empty(), "{left:?}");
-    assert_eq!(answer(&folder, "state get", &[SAVEPOINT, "tour", "price", "ann"]), PRICE_OF_ANN);
+    assert_eq!(answer(&folder, "state get", &[SAVEPOINT, "tour", "price", "ann"]), price_of_ann());
 }
 
 #[test]

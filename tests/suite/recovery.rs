@@ -115,8 +115,8 @@ fn checkpoints_that_are_gone_are_not_nothing() {
     job.finish("latest");
 }
 
-/// Runs a cancelled job on, with files that cannot grow beyond 20 KiB and more settings. It fails as
-/// on a full disk; what was there before is whole, and the job goes on once there is room.
+/// Runs a cancelled job on, with files that cannot grow beyond 20 KiB, and more settings. It fails
+/// as on a full disk; what was there before is whole, and the job goes on once there is room.
 fn fills_the_disk(settings: &[(&str, &str)], story: &[&str]) {
     let job = Counting::cancelled("full", "hashmap");
     let newest = *job.checkpoints().last().expect("there are some");

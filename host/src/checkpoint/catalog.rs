@@ -9,7 +9,7 @@ use super::checked::read_file;
 use super::manifest::{Kind, Manifest};
 use super::reading;
 use super::storage::{self, Below, Storage, in_folder, place_of};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// The name of every manifest within its folder.
 pub const MANIFEST: &str = "manifest";
@@ -130,7 +130,7 @@ impl Catalog {
     pub fn finished(&self) -> Result<Option<u64>> {
         let place = format!("{}/{FINISHED}", self.storage.root());
         match storage::get(&*self.storage, FINISHED) {
-            Ok(file) => Ok(Some(Manifest::decode(&file, &place)?.id)),
+            Ok(file) => Ok(Some(Manifest::decode(&file, &place).map_err(without_end)?.id)),
             Err(error) if error.kind() == NotFound => Ok(None),
             Err(cause) => Err(Error::storage(format!("cannot read {place}")).caused_by(cause)),
         }
@@ -333,6 +333,17 @@ pub fn locate(url: &str) -> Result<Located> {
         return read(storage::open(above, here)?, last);
     }
     read(storage, "")
+}
+
+/// The end of the last run is not known: only the user can say what that means.
+fn without_end(error: Error) -> Error {
+    if error.kind != ErrorKind::Corruption {
+        return error;
+    }
+    error.hint(
+        "it says that the job has come to its end; if it has not, remove the file, or remove its \
+         whole folder to begin anew",
+    )
 }
 
 fn no_checkpoint(url: &str, storage: Arc<dyn Storage>) -> Error {

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::failure::Failure;
+use super::status::count;
 use super::ui::Ui;
 use crate::checkpoint::catalog::{self, Candidate, Catalog, Located};
 use crate::checkpoint::manifest::Kind;
@@ -79,8 +80,13 @@ fn open(url: &str) -> Result<Catalog, Failure> {
 }
 
 fn list(url: &str, ui: &Ui) -> Result<(), Failure> {
-    let entries = open(url)?.entries()?;
+    let catalog = open(url)?;
+    let entries = catalog.entries()?;
     if entries.is_empty() {
+        if catalog.finished()?.is_some() {
+            ui.story("The job has finished, so its checkpoints have no use any more.");
+            return Ok(());
+        }
         let message = format!("{url} holds no checkpoints");
         return Err(Error::input(message).hint(NAME_STORAGE).into());
     }
@@ -92,17 +98,13 @@ fn list(url: &str, ui: &Ui) -> Result<(), Failure> {
                 manifest.kind.word(),
                 manifest.job,
                 show_bytes(manifest.files().map(|file| file.bytes).sum()),
-                operators(manifest.operators.len()),
+                count(manifest.operators.len() as u64, "operator"),
             ),
             Err(error) => format!("{name}  {}", error.full_text()),
         };
         writeln!(text, "{line}").expect("a string takes everything");
     }
     ui.answer(text.trim_end())
-}
-
-fn operators(count: usize) -> String {
-    if count == 1 { "1 operator".into() } else { format!("{count} operators") }
 }
 
 fn delete(url: &str, ids: &[u64], ui: &Ui) -> Result<(), Failure> {

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::failure::Failure;
+use super::status::count;
 use super::ui::Ui;
 use crate::checkpoint::catalog::{self, Located};
 use crate::checkpoint::manifest::OperatorState;
@@ -83,8 +84,8 @@ pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
 fn list(located: &Located, ui: &Ui) -> Result<(), Failure> {
     let mut text = String::new();
     for operator in &located.manifest.operators {
-        let partitions = operator.partitions.len();
-        let mut line = format!("{}: {partitions} partitions", operator.id);
+        let partitions = count(operator.partitions.len() as u64, "partition");
+        let mut line = format!("{}: {partitions}", operator.id);
         for state in &operator.states {
             let kind = format!("{:?}", state.kind).to_lowercase();
             write!(line, ", {} ({kind})", state.name).expect("a string takes everything");
