@@ -29,6 +29,7 @@ fn goes_on_elsewhere(first: &str, second: &str) {
     job.wait(|status| status["checkpoints"]["last"]["id"].as_u64() > Some(id + 1));
     job.ask(&["cancel", NAME]).run().expect(0).expect_story(["is cancelled"]);
     running.wait().expect(130).expect_story(["Cancelled in"]);
+    let newest = *job.checkpoints().last().expect("there are some");
 
     let restored = job.run().arg("--restore").arg(&savepoint).set("state.backend", second);
     let running = restored.set("job.parallelism", 3).start();
@@ -40,6 +41,10 @@ fn goes_on_elsewhere(first: &str, second: &str) {
     stop.expect_story(["has stopped"]);
     let warning = format!("out/ holds output from after savepoint {id}; it gives way");
     running.wait().expect(130).expect_story([warning]);
+
+    // What was taken after the savepoint is of a past that is undone.
+    let undone = |checkpoint: &u64| *checkpoint > id && *checkpoint <= newest;
+    assert!(!job.checkpoints().iter().any(undone), "{:?}", job.checkpoints());
 
     // It holds all that is needed, so it can be moved.
     fs::rename(job.folder().join("elsewhere"), job.folder().join("moved")).expect("a rename");

@@ -158,6 +158,14 @@ impl Catalog {
         self.delete_checkpoints()
     }
 
+    /// The numbers of checkpoints, without savepoints, above this one.
+    ///
+    /// # Errors
+    /// If the storage fails.
+    pub fn checkpoints_after(&self, after: u64) -> Result<Vec<u64>> {
+        Ok(checkpoints_of(&self.names()?, |id, _| id > after))
+    }
+
     /// All complete checkpoints and savepoints, by number.
     ///
     /// # Errors

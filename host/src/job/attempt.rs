@@ -109,6 +109,9 @@ impl Attempt {
         if let Some(catalog) = &ground.catalog {
             catalog.sweep()?;
         }
+        let after = from.map_or(0, |located| located.manifest.id);
+        let abandoned = ground.catalog.as_ref().map(|one| one.checkpoints_after(after));
+        let abandoned = abandoned.transpose()?.unwrap_or_default();
         ground.attempts += 1;
         let (events, received) = mpsc::channel();
         let mut backends = Backends::new(plan)?;
@@ -125,7 +128,7 @@ impl Attempt {
         })?;
         let Built { tasks, controls } = built;
         let now = ground.environment.clock.now_ms();
-        let coordinator = Coordinator::new(
+        let mut coordinator = Coordinator::new(
             settings(plan, tasks.len()),
             ground.catalog.clone(),
             ground.commits.clone(),
@@ -133,6 +136,7 @@ impl Attempt {
             first,
             now,
         );
+        coordinator.abandon(abandoned);
         let conductor = Conductor {
             coordinator,
             controls,
