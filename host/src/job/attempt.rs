@@ -8,7 +8,6 @@ use std::sync::mpsc::{self, Receiver};
 
 use super::backends::Backends;
 use super::build::{Built, NamedTask, Parts, build};
-use super::check::make_way;
 use super::environment::Environment;
 use super::plan::{CheckpointPlan, Plan, SinkConnector};
 use super::restore::Restored;
@@ -177,7 +176,11 @@ fn later_output(
         }
         let message = format!("{place} holds output from after {kind} {after}");
         if !*replace {
-            let hint = format!("the job would write it twice: {}", make_way(&sink.id));
+            // Not the whole folder: what is older is not written again.
+            let hint = format!(
+                "the job would write it twice: move part-*-N with N above {after} away, or leave \
+                 `on_existing` out to replace them"
+            );
             return Err(Error::input(message).hint(hint));
         }
         warn(format!("{message}; it gives way with the first checkpoint, having been made anew"));
