@@ -82,6 +82,21 @@ impl Tidegate {
         self
     }
 
+    /// Lets it write no file longer than so many blocks of 512 bytes: what would be longer fails,
+    /// as on a full disk.
+    pub fn file_blocks_max(self, blocks: u32) -> Self {
+        let mut command = Command::new("sh");
+        let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+        command.arg("-c").arg(script).arg(self.command.get_program());
+        command.args(self.command.get_args());
+        let variables = self.command.get_envs();
+        command.envs(variables.filter_map(|(name, value)| Some((name, value?))));
+        if let Some(folder) = self.command.get_current_dir() {
+            command.current_dir(folder);
+        }
+        Self { command, stdin: self.stdin }
+    }
+
     /// Starts it.
     pub fn start(mut self) -> Running {
         self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -1,7 +1,9 @@
 //! The promises of Tidegate, one file each. They run the real binary on real components, which
 //! `cargo xtask test` builds before; `cargo xtask guests` builds them alone.
 
+mod bad_checkpoints;
 mod batches_are_invisible;
+mod checkpoint_commands;
 mod cli;
 mod control;
 mod ctrl_c;
@@ -13,6 +15,8 @@ mod malformed_input;
 mod new_function;
 mod random_jobs;
 mod real_data;
+mod recovery;
+mod savepoints;
 mod simulation;
 mod tidy;
 mod unseen_jobs;

@@ -1,7 +1,7 @@
 //! Finds checkpoints and savepoints in a storage, and removes those that are not wanted any more.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
+use std::io::{self, ErrorKind::NotADirectory, ErrorKind::NotFound};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::checked::read_file;
 use super::manifest::{Kind, Manifest};
 use super::reading;
 use super::storage::{self, Below, Storage, in_folder, place_of};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// The name of every manifest within its folder.
 pub const MANIFEST: &str = "manifest";
@@ -130,8 +130,8 @@ impl Catalog {
     pub fn finished(&self) -> Result<Option<u64>> {
         let place = format!("{}/{FINISHED}", self.storage.root());
         match storage::get(&*self.storage, FINISHED) {
-            Ok(file) => Ok(Some(Manifest::decode(&file, &place)?.id)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Ok(file) => Ok(Some(Manifest::decode(&file, &place).map_err(without_end)?.id)),
+            Err(error) if error.kind() == NotFound => Ok(None),
             Err(cause) => Err(Error::storage(format!("cannot read {place}")).caused_by(cause)),
         }
     }
@@ -158,6 +158,14 @@ impl Catalog {
         self.delete_checkpoints()
     }
 
+    /// The numbers of checkpoints, without savepoints, above this one.
+    ///
+    /// # Errors
+    /// If the storage fails.
+    pub fn checkpoints_after(&self, after: u64) -> Result<Vec<u64>> {
+        Ok(checkpoints_of(&self.names()?, |id, _| id > after))
+    }
+
     /// All complete checkpoints and savepoints, by number.
     ///
     /// # Errors
@@ -169,6 +177,13 @@ impl Catalog {
             complete.map(|((kind, id), _)| self.entry(kind, id)).collect();
         entries.sort_by_key(|entry| entry.id);
         Ok(entries)
+    }
+
+    /// What there is, for hints: `chk-1, chk-2`. None if there is nothing, or if the storage fails.
+    pub fn names_of_entries(&self) -> Option<String> {
+        let entries = self.entries().ok()?;
+        let names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
+        (!names.is_empty()).then(|| names.join(", "))
     }
 
     fn entry(&self, kind: Kind, id: u64) -> Candidate {
@@ -310,7 +325,7 @@ pub fn locate(url: &str) -> Result<Located> {
     let storage = storage::open(url, here)?;
     let is_there = |storage: &dyn Storage| match storage.open(MANIFEST) {
         Ok(_) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) if matches!(error.kind(), NotFound | NotADirectory) => Ok(false),
         Err(cause) => {
             let root = storage.root();
             Err(Error::storage(format!("cannot read {MANIFEST} in {root}")).caused_by(cause))
@@ -328,15 +343,28 @@ pub fn locate(url: &str) -> Result<Located> {
     read(storage, "")
 }
 
+/// The end of the last run is not known: only the user can say what that means.
+fn without_end(error: Error) -> Error {
+    if error.kind != ErrorKind::Corruption {
+        return error;
+    }
+    error.hint(
+        "it says that the job has come to its end; if it has not, remove the file, or remove its \
+         whole folder to begin anew",
+    )
+}
+
 fn no_checkpoint(url: &str, storage: Arc<dyn Storage>) -> Error {
     let error = Error::input(format!("{url} is no checkpoint or savepoint: it has no manifest"));
-    match Catalog::new(storage).entries() {
-        Ok(entries) if !entries.is_empty() => {
-            let names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
-            error.hint(format!("it holds {}: name one of them", names.join(", ")))
+    let root = storage.root();
+    let above = root.rsplit_once('/').and_then(|(above, _)| storage::open(above, "".as_ref()).ok());
+    for storage in std::iter::once(storage).chain(above) {
+        let root = storage.root();
+        if let Some(names) = Catalog::new(storage).names_of_entries() {
+            return error.hint(format!("{root} holds {names}: name one of them"));
         }
-        _ => error.hint("name a folder chk-N, or the folder of a savepoint"),
     }
+    error.hint("name a folder chk-N, or the folder of a savepoint")
 }
 
 /// What a verification has read.

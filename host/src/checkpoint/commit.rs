@@ -23,8 +23,8 @@ impl Commits {
     /// If a folder fails, or if prepared output is neither there nor committed already.
     pub fn commit(&self, outputs: &[&PreparedOutput]) -> Result<()> {
         for output in outputs {
-            if let PreparedOutput::Replace { sink } = output {
-                self.replace(sink, outputs)?;
+            if let PreparedOutput::Replace { sink, after } = output {
+                self.replace(sink, *after, outputs)?;
             }
         }
         for output in outputs {
@@ -68,9 +68,23 @@ impl Commits {
         })
     }
 
-    /// Removes the visible output of earlier runs.
-    fn replace(&self, sink: &str, outputs: &[&PreparedOutput]) -> Result<()> {
+    /// The names of a sink's visible output: of all of it, or of what was committed with later
+    /// checkpoints than `after`, if that is above 0.
+    ///
+    /// # Errors
+    /// If there is no such sink, or if its folder fails.
+    pub fn output_after(&self, sink: &str, after: u64) -> Result<Vec<String>> {
         let folder = self.folder(sink)?;
+        let files = folder.list("part-").map_err(|cause| {
+            Error::storage(format!("cannot list {}", folder.root())).caused_by(cause)
+        })?;
+        let names = files.into_iter().map(|file| file.name);
+        let is_later = |name: &String| checkpoint_of(name).is_some_and(|id| id > after);
+        Ok(names.filter(|name| !name.contains('/') && (after == 0 || is_later(name))).collect())
+    }
+
+    /// Removes visible output: that of earlier runs, or that of later checkpoints than `after`.
+    fn replace(&self, sink: &str, after: u64, outputs: &[&PreparedOutput]) -> Result<()> {
         // Files of this very commit are there already if it is repeated.
         let kept: BTreeSet<&str> = outputs
             .iter()
@@ -79,12 +93,10 @@ impl Commits {
                 _ => None,
             })
             .collect();
-        let removed = folder.list("part-").and_then(|files| {
-            let old = files.iter().filter(|file| !kept.contains(file.name.as_str()));
-            old.filter(|file| !file.name.contains('/'))
-                .try_for_each(|file| folder.delete(&file.name))
-        });
-        removed.map_err(|cause| {
+        let folder = self.folder(sink)?;
+        let old = self.output_after(sink, after)?;
+        let mut old = old.iter().filter(|name| !kept.contains(name.as_str()));
+        old.try_for_each(|name| folder.delete(name)).map_err(|cause| {
             let message = format!("cannot remove earlier output in {}", folder.root());
             Error::storage(message).caused_by(cause)
         })
@@ -107,4 +119,10 @@ impl Commits {
         }
         Ok(())
     }
+}
+
+/// The checkpoint that a visible file was committed with: `part-PARTITION-CHECKPOINT`.
+fn checkpoint_of(name: &str) -> Option<u64> {
+    let (_partition, checkpoint) = name.strip_prefix("part-")?.split_once('-')?;
+    checkpoint.parse().ok()
 }

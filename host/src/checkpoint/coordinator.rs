@@ -75,6 +75,8 @@ pub struct Coordinator {
     exhausted: BTreeSet<usize>,
     /// Given up, with files that tasks may still have been writing.
     given_up: Vec<u64>,
+    /// Of a past that the first commit undoes.
+    abandoned: Vec<u64>,
     failures: u32,
     next_periodic_ms: i64,
     ended_ms: i64,
@@ -104,12 +106,19 @@ impl Coordinator {
             prepared: first.into_iter().map(|output| (0, output)).collect(),
             exhausted: BTreeSet::new(),
             given_up: Vec::new(),
+            abandoned: Vec::new(),
             failures: 0,
             next_periodic_ms: now.saturating_add(interval),
             ended_ms: i64::MIN,
             progress: Progress::default(),
             actions: Vec::new(),
         }
+    }
+
+    /// Removes these checkpoints after the first commit: the job began before them, so that what
+    /// they go on from is no longer what its output says.
+    pub fn abandon(&mut self, checkpoints: Vec<u64>) {
+        self.abandoned = checkpoints;
     }
 
     /// What is to be done, in order.
@@ -264,6 +273,7 @@ impl Coordinator {
             let outputs: Vec<&PreparedOutput> = up_to(&self.prepared, id).collect();
             self.commits.commit(&outputs)?;
             self.prepared.retain(|(before, _)| *before > id);
+            self.remove_abandoned();
         }
         self.failures = 0;
         self.ended_ms = now;
@@ -318,6 +328,21 @@ impl Coordinator {
         });
     }
 
+    fn remove_abandoned(&mut self) {
+        let abandoned = std::mem::take(&mut self.abandoned);
+        let Some(catalog) = &self.catalog else { return };
+        if !abandoned.is_empty()
+            && let Err(error) = catalog.delete(&abandoned)
+        {
+            self.warn_of_leftovers(&error);
+        }
+    }
+
+    fn warn_of_leftovers(&mut self, error: &Error) {
+        let message = format!("older checkpoints could not be removed: {}", error.full_text());
+        self.actions.push(Action::Warn(message));
+    }
+
     /// Removes what a complete checkpoint makes useless. What cannot be removed does no harm.
     fn forget_older(&mut self, id: u64, one: &InFlight) {
         if one.kind != Kind::Checkpoint {
@@ -337,8 +362,7 @@ impl Coordinator {
         let given_up: Vec<u64> = given_up;
         self.given_up = later;
         if let Err(error) = catalog.prune(policy.keep as usize, &given_up) {
-            let message = format!("older checkpoints could not be removed: {}", error.full_text());
-            self.actions.push(Action::Warn(message));
+            self.warn_of_leftovers(&error);
         }
     }
 

@@ -239,7 +239,15 @@ pub enum PreparedOutput {
     Replace {
         /// The sink's id.
         sink: String,
+        /// Only output of later checkpoints than this one gives way: the job has gone back to it.
+        /// 0 = all.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        after: u64,
     },
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 #[cfg(test)]
@@ -277,7 +285,7 @@ mod tests {
                 }],
             }],
             outputs: vec![
-                PreparedOutput::Replace { sink: "out".into() },
+                PreparedOutput::Replace { sink: "out".into(), after: 0 },
                 PreparedOutput::File {
                     sink: "out".into(),
                     from: ".part-0-after-6".into(),

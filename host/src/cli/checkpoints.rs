@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::failure::Failure;
+use super::status::count;
 use super::ui::Ui;
 use crate::checkpoint::catalog::{self, Candidate, Catalog, Located};
 use crate::checkpoint::manifest::Kind;
@@ -52,6 +53,9 @@ enum Command {
     },
 }
 
+/// Where checkpoints are to be looked for.
+const NAME_STORAGE: &str = "name the folder of `checkpoint.storage` in the job file";
+
 /// Runs one of the commands.
 pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
     match &arguments.command {
@@ -67,7 +71,7 @@ pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
             let (files, bytes) = (verified.files, show_bytes(verified.bytes));
             ui.answer(format!("{} is whole: {files} files, {bytes}", located.place()))
         }
-        Command::Delete { storage, ids } => delete(storage, ids),
+        Command::Delete { storage, ids } => delete(storage, ids, ui),
     }
 }
 
@@ -76,20 +80,25 @@ fn open(url: &str) -> Result<Catalog, Failure> {
 }
 
 fn list(url: &str, ui: &Ui) -> Result<(), Failure> {
-    let entries = open(url)?.entries()?;
+    let catalog = open(url)?;
+    let entries = catalog.entries()?;
     if entries.is_empty() {
-        let hint = "name the folder of `checkpoint.storage` in the job file";
-        return Err(Error::input(format!("{url} holds no checkpoints")).hint(hint).into());
+        if catalog.finished()?.is_some() {
+            ui.story("The job has finished, so its checkpoints have no use any more.");
+            return Ok(());
+        }
+        let message = format!("{url} holds no checkpoints");
+        return Err(Error::input(message).hint(NAME_STORAGE).into());
     }
     let mut text = String::new();
     for Candidate { name, located, .. } in &entries {
         let line = match located {
             Ok(Located { manifest, .. }) => format!(
-                "{name}  {} of job {}  {}  {} operators",
+                "{name}  {} of job {}  {}  {}",
                 manifest.kind.word(),
                 manifest.job,
                 show_bytes(manifest.files().map(|file| file.bytes).sum()),
-                manifest.operators.len(),
+                count(manifest.operators.len() as u64, "operator"),
             ),
             Err(error) => format!("{name}  {}", error.full_text()),
         };
@@ -98,17 +107,22 @@ fn list(url: &str, ui: &Ui) -> Result<(), Failure> {
     ui.answer(text.trim_end())
 }
 
-fn delete(url: &str, ids: &[u64]) -> Result<(), Failure> {
+fn delete(url: &str, ids: &[u64], ui: &Ui) -> Result<(), Failure> {
     let catalog = open(url)?;
     let entries = catalog.entries()?;
     for id in ids {
         let is_it = |entry: &Candidate| entry.kind == Kind::Checkpoint && entry.id == *id;
         if !entries.iter().any(is_it) {
             let message = format!("{url} holds no checkpoint {id}; nothing was deleted");
-            let hint = "`tidegate checkpoints list` shows those that there are; a savepoint is a \
-                        folder of its own";
+            let hint = match catalog.names_of_entries() {
+                Some(names) => format!("it holds {names}; savepoints are removed as folders"),
+                None => NAME_STORAGE.into(),
+            };
             return Err(Error::input(message).hint(hint).into());
         }
     }
-    Ok(catalog.delete(ids)?)
+    catalog.delete(ids)?;
+    let names: Vec<String> = ids.iter().map(|id| format!("chk-{id}")).collect();
+    ui.story(format!("Deleted {}.", names.join(", ")));
+    Ok(())
 }

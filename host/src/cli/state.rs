@@ -5,6 +5,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::failure::Failure;
+use super::status::count;
 use super::ui::Ui;
 use crate::checkpoint::catalog::{self, Located};
 use crate::checkpoint::manifest::OperatorState;
@@ -62,12 +63,16 @@ pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
         Command::List { path } => list(&catalog::locate(path)?, ui),
         Command::Get { path, operator, state, key } => {
             let wanted = Wanted { operator: Some(operator), state: Some(state), key: Some(key) };
-            let found = export(&catalog::locate(path)?, &wanted, ui)?;
-            if found > 0 {
+            let located = catalog::locate(path)?;
+            if export(&located, &wanted, ui)? > 0 {
                 return Ok(());
             }
-            let message = format!("key {key:?} has no state {state:?} in operator {operator:?}");
-            Err(Error::input(message).into())
+            let message = format!(
+                "key {key:?} has no state {state:?} in operator {operator:?} of {}",
+                located.place()
+            );
+            let hint = format!("`tidegate state export {path} {operator} {state}` shows all keys");
+            Err(Error::input(message).hint(hint).into())
         }
         Command::Export { path, operator, state } => {
             let (operator, state) = (operator.as_deref(), state.as_deref());
@@ -79,8 +84,8 @@ pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
 fn list(located: &Located, ui: &Ui) -> Result<(), Failure> {
     let mut text = String::new();
     for operator in &located.manifest.operators {
-        let partitions = operator.partitions.len();
-        let mut line = format!("{}: {partitions} partitions", operator.id);
+        let partitions = count(operator.partitions.len() as u64, "partition");
+        let mut line = format!("{}: {partitions}", operator.id);
         for state in &operator.states {
             let kind = format!("{:?}", state.kind).to_lowercase();
             write!(line, ", {} ({kind})", state.name).expect("a string takes everything");

@@ -166,7 +166,7 @@ fn elapsed(milliseconds: u64) -> String {
     }
 }
 
-fn count(count: u64, noun: &str) -> String {
+pub(super) fn count(count: u64, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{} {noun}s", grouped(count)) }
 }
 

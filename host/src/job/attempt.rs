@@ -13,12 +13,13 @@ use super::plan::{CheckpointPlan, Plan, SinkConnector};
 use super::restore::Restored;
 use super::run::RunOptions;
 use crate::checkpoint::catalog::{Candidate, Located};
-use crate::checkpoint::manifest::{DeclaredState, PreparedOutput};
+use crate::checkpoint::manifest::{DeclaredState, Manifest, PreparedOutput};
 use crate::checkpoint::{
     Action, Catalog, Commits, Coordinator, CoordinatorSettings, Progress, RequestId, Target,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::flow::{Barrier, Event, SourceCommand, SourceControl, StopFlag};
+use crate::wasm::LogLevel;
 
 /// What all attempts of a run have in common.
 pub struct Ground {
@@ -92,6 +93,11 @@ impl Attempt {
         stop: &Arc<StopFlag>,
     ) -> Result<Self> {
         let restored = from.map(|located| Restored::new(located, plan)).transpose()?;
+        let warn = |message: String| options.log.write(LogLevel::Warn, &message);
+        let first = match from {
+            Some(located) => later_output(plan, ground, &located.manifest, warn)?,
+            None => replacements(plan),
+        };
         if let Some(located) = from {
             let outputs: Vec<&PreparedOutput> = located.manifest.outputs.iter().collect();
             located.settle()?;
@@ -102,6 +108,9 @@ impl Attempt {
         if let Some(catalog) = &ground.catalog {
             catalog.sweep()?;
         }
+        let after = from.map_or(0, |located| located.manifest.id);
+        let abandoned = ground.catalog.as_ref().map(|one| one.checkpoints_after(after));
+        let abandoned = abandoned.transpose()?.unwrap_or_default();
         ground.attempts += 1;
         let (events, received) = mpsc::channel();
         let mut backends = Backends::new(plan)?;
@@ -117,9 +126,8 @@ impl Attempt {
             run: format!("{}-{}", ground.environment.run, ground.attempts),
         })?;
         let Built { tasks, controls } = built;
-        let first = if from.is_some() { Vec::new() } else { replacements(plan) };
         let now = ground.environment.clock.now_ms();
-        let coordinator = Coordinator::new(
+        let mut coordinator = Coordinator::new(
             settings(plan, tasks.len()),
             ground.catalog.clone(),
             ground.commits.clone(),
@@ -127,6 +135,7 @@ impl Attempt {
             first,
             now,
         );
+        coordinator.abandon(abandoned);
         let conductor = Conductor {
             coordinator,
             controls,
@@ -144,7 +153,40 @@ fn replacements(plan: &Plan) -> Vec<PreparedOutput> {
         .sinks
         .iter()
         .filter(|sink| matches!(sink.connector, SinkConnector::File { replace: true, .. }));
-    replaced.map(|sink| PreparedOutput::Replace { sink: sink.id.clone() }).collect()
+    replaced.map(|sink| PreparedOutput::Replace { sink: sink.id.clone(), after: 0 }).collect()
+}
+
+/// Output that the job has committed since the checkpoint that it goes back to, and puts out again:
+/// it gives way with the first commit, so that until then the newer checkpoint can be gone on from.
+///
+/// # Errors
+/// If there is some, and the job file does not let it give way.
+fn later_output(
+    plan: &Plan,
+    ground: &Ground,
+    manifest: &Manifest,
+    warn: impl Fn(String),
+) -> Result<Vec<PreparedOutput>> {
+    let mut later = Vec::new();
+    for sink in &plan.sinks {
+        let SinkConnector::File { path, replace } = &sink.connector else { continue };
+        let (place, kind, after) = (path.display(), manifest.kind.word(), manifest.id);
+        if ground.commits.output_after(&sink.id, after)?.is_empty() {
+            continue;
+        }
+        let message = format!("{place} holds output from after {kind} {after}");
+        if !*replace {
+            // Not the whole folder: what is older is not written again.
+            let hint = format!(
+                "the job would write it twice: move part-*-N with N above {after} away, or leave \
+                 `on_existing` out to replace them"
+            );
+            return Err(Error::input(message).hint(hint));
+        }
+        warn(format!("{message}; it gives way with the first checkpoint, having been made anew"));
+        later.push(PreparedOutput::Replace { sink: sink.id.clone(), after });
+    }
+    Ok(later)
 }
 
 fn settings(plan: &Plan, tasks: usize) -> CoordinatorSettings {
@@ -288,6 +330,7 @@ pub fn start_from_newest(
     warn: &mut dyn FnMut(String),
 ) -> Result<Option<(Attempt, u64)>> {
     let count = candidates.len();
+    let mut skipped = false;
     for Candidate { name, located, .. } in candidates {
         let started = located.and_then(|located| {
             let id = located.manifest.id;
@@ -298,8 +341,14 @@ pub fn start_from_newest(
             // one removes output that a newer one needs.
             Err(error) if error.kind == ErrorKind::Corruption => {
                 warn(format!("{name} is skipped: {}", error.full_text()));
+                skipped = true;
             }
-            started => return started.map(Some),
+            started => {
+                if skipped && started.is_ok() {
+                    warn(format!("the job goes on from {name} instead"));
+                }
+                return started.map(Some);
+            }
         }
     }
     if count == 0 {

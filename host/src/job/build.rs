@@ -283,10 +283,8 @@ impl Builder<'_> {
         let metrics = self.operator_metrics(operator);
         let outputs = plan.component.declaration().outputs.len();
         let groups = groups_of(partition, plan.parallelism, self.plan.max_parallelism);
-        let start = match self.parts.restored {
-            Some(restored) => restored.partition(plan, &groups)?,
-            None => None,
-        };
+        let restored = self.parts.restored;
+        let start = restored.and_then(|restored| restored.partition(&plan.id, &groups));
         let watermark = start.as_ref().map_or(TIME_NONE, |start| start.watermark);
         let rejects = || self.rejects(plan.malformed, &plan.id, partition, metrics.clone());
         let rejections = OperatorRejections {

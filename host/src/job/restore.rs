@@ -13,7 +13,8 @@ use crate::model::{KeyGroup, TIME_NONE};
 pub(super) struct Restored<'a> {
     pub(super) located: &'a Located,
     sources: BTreeMap<&'a str, &'a SourceState>,
-    operators: BTreeMap<&'a str, &'a OperatorState>,
+    /// By id; and by index of a state in the manifest, its index in the function's declaration.
+    operators: BTreeMap<&'a str, (&'a OperatorState, Vec<usize>)>,
 }
 
 /// What one partition of an operator begins with.
@@ -53,16 +54,21 @@ impl<'a> Restored<'a> {
                 return Err(lacks(manifest, "the position of a source", &source.id));
             }
         }
+        let mut operators = BTreeMap::new();
         for operator in &manifest.operators {
-            let known = plan.operators.iter().any(|plan| plan.id == operator.id);
-            if !known && !operator.states.is_empty() {
-                return Err(lacks(manifest, "state of an operator", &operator.id));
+            match plan.operators.iter().find(|plan| plan.id == operator.id) {
+                Some(plan) => {
+                    let state_of = states_of(operator, plan)?;
+                    operators.insert(operator.id.as_str(), (operator, state_of));
+                }
+                None if operator.states.is_empty() => {}
+                None => return Err(lacks(manifest, "state of an operator", &operator.id)),
             }
         }
         Ok(Self {
             located,
             sources: manifest.sources.iter().map(|one| (one.id.as_str(), one)).collect(),
-            operators: manifest.operators.iter().map(|one| (one.id.as_str(), one)).collect(),
+            operators,
         })
     }
 
@@ -72,23 +78,16 @@ impl<'a> Restored<'a> {
     }
 
     /// What a partition begins with; none if the operator is new.
-    ///
-    /// # Errors
-    /// If its function does not declare what the operator had.
-    pub(super) fn partition(
-        &self,
-        plan: &OperatorPlan,
-        groups: &Range<u32>,
-    ) -> Result<Option<PartitionStart<'a>>> {
-        let Some(operator) = self.operators.get(plan.id.as_str()) else { return Ok(None) };
+    pub(super) fn partition(&self, id: &str, groups: &Range<u32>) -> Option<PartitionStart<'a>> {
+        let (operator, state_of) = self.operators.get(id)?;
         let overlaps =
             |one: &&PartitionSnapshot| one.first_group < groups.end && groups.start < one.end_group;
         let watermarks = operator.partitions.iter().map(|one| one.watermark.unwrap_or(TIME_NONE));
-        Ok(Some(PartitionStart {
+        Some(PartitionStart {
             snapshots: operator.partitions.iter().filter(overlaps).collect(),
-            state_of: states_of(operator, plan)?,
+            state_of: state_of.clone(),
             watermark: watermarks.min().unwrap_or(TIME_NONE),
-        }))
+        })
     }
 }
 
@@ -101,17 +100,20 @@ fn states_of(operator: &OperatorState, plan: &OperatorPlan) -> Result<Vec<usize>
             let message = format!(
                 "operator {id:?} had a state {name:?}, which its function does not declare"
             );
-            return Err(Error::input(message)
-                .hint("restore with a function that declares it; nothing was changed"));
+            return Err(Error::input(message).hint(
+                "nothing is restored in part: give the operator a function that declares it",
+            ));
         };
         let kind = declared[index].kind;
         if kind != had.kind {
+            let [was, is] = [had.kind, kind].map(|kind| format!("{kind:?}").to_lowercase());
             let message = format!(
-                "state {name:?} of operator {id:?} was a {:?} state, its function declares a \
-                 {kind:?} state",
-                had.kind
+                "state {name:?} of operator {id:?} was of kind {was}, its function declares it \
+                 with kind {is}"
             );
-            return Err(Error::input(message).hint("give the new state another name"));
+            return Err(Error::input(message).hint(
+                "restore with the function that it had; a state of another kind needs another name",
+            ));
         }
         Ok(index)
     };

@@ -16,7 +16,9 @@ use super::plan::{Plan, RetainPlan, SinkConnector};
 use super::report::Report;
 use super::requests::Requests;
 use super::restart::{Decision, Restarts};
+use crate::checkpoint::Completed;
 use crate::checkpoint::catalog::Located;
+use crate::checkpoint::manifest::Kind;
 use crate::env::Stopwatch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::flow::{Event, Metrics, StopFlag, StopReason, Waker, drive};
@@ -80,6 +82,8 @@ struct Run<'a> {
     plan: &'a Plan,
     options: &'a RunOptions,
     restarts: Restarts,
+    /// Whether there is a checkpoint of this run, or one that it began with, to go back to.
+    has_checkpoint: bool,
 }
 
 impl<'a> Run<'a> {
@@ -88,6 +92,7 @@ impl<'a> Run<'a> {
             plan,
             options,
             restarts: Restarts::new(&plan.restart, u64::from(std::process::id())),
+            has_checkpoint: false,
         }
     }
 
@@ -128,7 +133,7 @@ impl<'a> Run<'a> {
     /// Starts an attempt: the first as the options say, later ones from the newest checkpoint. None
     /// if the job was to go on and has come to its end before.
     fn start(
-        &self,
+        &mut self,
         ground: &mut Ground,
         stop: &Arc<StopFlag>,
         first: bool,
@@ -146,8 +151,12 @@ impl<'a> Run<'a> {
             // An earlier run's checkpoints are not what this one goes on from.
             _ => found.retain(|one| one.id >= ground.first_id),
         }
+        if self.has_checkpoint && found.is_empty() {
+            return Err(checkpoints_gone(plan));
+        }
         let warn = &mut |message: String| self.warn(&message);
         if let Some((attempt, id)) = start_from_newest(plan, options, ground, found, stop, warn)? {
+            self.has_checkpoint = true;
             options.requests.started(Some(id));
             return Ok(Some(attempt));
         }
@@ -200,12 +209,19 @@ impl<'a> Run<'a> {
             }
         }
         ground.next_id = conductor.next_id();
-        self.options.requests.note(&conductor.progress());
+        self.note(&conductor);
         match (failure, stop.reason()) {
             (Some(error), _) => End::Failed(error),
             (None, Some(reason)) => End::AtOnce(reason),
             (None, None) => End::InGoodOrder,
         }
+    }
+
+    fn note(&mut self, conductor: &Conductor) {
+        let progress = conductor.progress();
+        let is_checkpoint = |last: &Completed| last.kind == Kind::Checkpoint;
+        self.has_checkpoint |= progress.last.as_ref().is_some_and(is_checkpoint);
+        self.options.requests.note(&progress);
     }
 
     /// How long nothing needs to be done unless something happens.
@@ -268,7 +284,7 @@ impl<'a> Run<'a> {
                 }
             }
         }
-        requests.note(&conductor.progress());
+        self.note(conductor);
         Ok(())
     }
 
@@ -342,6 +358,13 @@ pub fn finish(plan: &Plan, ground: &Ground) -> Result<()> {
     catalog.finish(ground.next_id - 1, &plan.name, ground.environment.clock.now_ms())
 }
 
+/// To begin anew would put out everything again: who took the checkpoints away must say so.
+fn checkpoints_gone(plan: &Plan) -> Error {
+    let storage = plan.checkpoint.as_ref().map_or("", |checkpoint| &checkpoint.storage);
+    let message = format!("the checkpoints of this run are no longer in {storage}");
+    Error::storage(message).hint("bring them back, or start the job anew with `--restore none`")
+}
+
 /// There are checkpoints, and nobody said whether they are wanted.
 fn unspecified(plan: &Plan, newest: &str) -> Error {
     let message = format!(
@@ -363,14 +386,10 @@ fn meet_earlier_output(plan: &Plan, ground: &Ground, warn: impl Fn(String)) -> R
     }
     for sink in &plan.sinks {
         let SinkConnector::File { path, replace } = &sink.connector else { continue };
-        let Some(folder) = ground.commits.folders.get(&sink.id) else { continue };
-        let place = path.display();
-        let files = folder
-            .list("part-")
-            .map_err(|cause| Error::storage(format!("cannot list {place}")).caused_by(cause))?;
-        if files.is_empty() {
+        if ground.commits.output_after(&sink.id, 0)?.is_empty() {
             continue;
         }
+        let place = path.display();
         let message = format!("{place} holds the output of an earlier run");
         if *replace {
             warn(format!("{message}, which gives way with the first checkpoint"));

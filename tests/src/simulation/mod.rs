@@ -10,6 +10,7 @@ pub mod disk;
 mod lanes;
 pub mod reordered;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -95,6 +96,8 @@ pub struct Simulation {
     lanes: SimLanes,
     storages: Arc<dyn Storages>,
     runs: u64,
+    /// The visible output that was durable when the machine last crashed.
+    durable: BTreeMap<String, Vec<u8>>,
 }
 
 /// Why an attempt ended.
@@ -117,6 +120,7 @@ impl Simulation {
             lanes: SimLanes::default(),
             storages,
             runs: 0,
+            durable: BTreeMap::new(),
         }
     }
 
@@ -131,12 +135,16 @@ impl Simulation {
             let plan = self.random.choose(plans);
             self.set_faults(crashes > 0);
             let end = self.run_process(plan, &mut outcome);
+            self.check_durable()?;
             if self.disk.has_crashed() {
                 crashes -= 1;
                 outcome.restarts += 1;
                 let machine = self.random.once_in(2);
                 self.disk.tell(if machine { "the machine crashes" } else { "the process crashes" });
                 self.disk.restart(machine, &mut self.random);
+                if machine {
+                    self.durable = self.visible();
+                }
                 continue;
             }
             if let Err(error) = end {
@@ -148,10 +156,27 @@ impl Simulation {
                 outcome.restarts += 1;
                 continue;
             }
-            let files = self.disk.files(Path::new(OUTPUT)).into_iter();
+            let files = self.visible().into_iter();
             let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
             outcome.files = in_order_of_commits(files.map(|(name, bytes)| (name, text(bytes))));
             return Ok(outcome);
+        }
+    }
+
+    /// The output that readers see.
+    fn visible(&self) -> BTreeMap<String, Vec<u8>> {
+        let mut files = self.disk.files(Path::new(OUTPUT));
+        files.retain(|name, _| name.starts_with("part-"));
+        files
+    }
+
+    /// Output gives way only to that of a job that goes back behind a checkpoint, which no job here
+    /// has a reason to.
+    fn check_durable(&self) -> Result<()> {
+        let visible = self.visible();
+        match self.durable.iter().find(|(name, bytes)| visible.get(*name) != Some(*bytes)) {
+            None => Ok(()),
+            Some((name, _)) => Err(Error::storage(format!("{name} was visible, but did not stay"))),
         }
     }
 
