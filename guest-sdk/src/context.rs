@@ -147,6 +147,12 @@ impl<'a, Out, Can> Context<'a, Out, Can> {
         self.call.processing_time
     }
 
+    /// The clock of the timer at hand, None at a record.
+    #[inline]
+    pub(crate) fn timer_domain(&self) -> Option<TimeDomain> {
+        self.call.timer_domain
+    }
+
     /// The call, to move it to the next record.
     #[inline]
     pub(crate) fn call_mut(&mut self) -> &mut Call<'a> {
@@ -217,22 +223,26 @@ impl<'a, Out, Can: HasKey> Context<'a, Out, Can> {
     }
 }
 
-/// The cells of a state, and which of them is the key's. A handle's index always names a state of
-/// its own kind, since only `Setup` makes handles.
+/// The cells of a state, and which of them is the key's. Reading may note that it was done. A
+/// handle's index always names a state of its own kind, since only `Setup` makes handles.
 macro_rules! cells {
-    ($($get:ident $get_mut:ident $variant:ident $type:ty),*) => {
+    ($($with:ident $get_mut:ident $variant:ident $type:ty),*) => {
         impl<Out, Can: HasKey> Context<'_, Out, Can> {$(
             #[inline]
-            pub(crate) fn $get(&self, state: u32) -> (&$type, usize) {
-                match &self.call.states[state as usize] {
-                    Cells::$variant(cells) => (cells, self.call.position.key),
+            pub(crate) fn $with<T>(
+                &self,
+                state: u32,
+                read: impl FnOnce(&mut $type, usize) -> T,
+            ) -> T {
+                match &mut self.call.states.borrow_mut()[state as usize] {
+                    Cells::$variant(cells) => read(cells, self.call.position.key),
                     _ => unreachable!("a state handle of another function"),
                 }
             }
 
             #[inline]
             pub(crate) fn $get_mut(&mut self, state: u32) -> (&mut $type, usize) {
-                match &mut self.call.states[state as usize] {
+                match &mut self.call.states.get_mut()[state as usize] {
                     Cells::$variant(cells) => (cells, self.call.position.key),
                     _ => unreachable!("a state handle of another function"),
                 }
@@ -241,9 +251,9 @@ macro_rules! cells {
     };
 }
 cells! {
-    value_cells value_cells_mut Value ValueCells,
-    list_cells list_cells_mut List ListCells,
-    map_cells map_cells_mut Map MapCells
+    with_value_cells value_cells_mut Value ValueCells,
+    with_list_cells list_cells_mut List ListCells,
+    with_map_cells map_cells_mut Map MapCells
 }
 
 /// Timers belong to the key at hand. A key has at most one timer for a clock and time: registering

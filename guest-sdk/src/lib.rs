@@ -228,6 +228,6 @@ pub mod prelude {
     pub use crate::log;
     pub use crate::setup::Setup;
     pub use crate::state::{
-        AggregateFunction, AggregatingState, ListState, MapState, ReducingState, ValueState,
+        AggregateFunction, AggregatingState, ListState, MapState, ReducingState, Ttl, ValueState,
     };
 }

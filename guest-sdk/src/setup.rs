@@ -9,15 +9,15 @@
 
 use crate::bindings::exports::tidegate::function::function::OpenContext;
 use crate::bindings::tidegate::function::declarations::{
-    Format, OutputDeclaration, ParameterDeclaration, StateDeclaration, StateKind,
+    Format, OutputDeclaration, ParameterDeclaration, StateDeclaration,
 };
 use crate::codec::Encode;
 use crate::context::SideOutput;
 use crate::error::{Error, Result};
 use crate::param::{self, Param};
 use crate::state::{
-    AggregateFunction, AggregatingState, ListState, MapState, ReducingState, StateBuilder,
-    StateValue, ValueState,
+    AggregateFunction, AggregatingState, Lifetime, ListState, MapState, ReducingState,
+    StateBuilder, StateValue, ValueState,
 };
 
 /// The name of the main output in job files.
@@ -147,19 +147,18 @@ impl Setup {
         self.place.is_none()
     }
 
-    /// Adds a state and returns its index.
-    pub(crate) fn declare_state(
-        &mut self,
-        name: String,
-        kind: StateKind,
-        schema_version: u32,
-        type_name: String,
-    ) -> u32 {
-        if self.states.iter().any(|state| state.name == name) {
-            self.complain(format_args!("state `{name}` is declared twice"));
+    /// Adds a state and returns its index, and how long it lives in this job.
+    pub(crate) fn declare_state(&mut self, state: StateDeclaration) -> (u32, Lifetime) {
+        if self.states.iter().any(|other| other.name == state.name) {
+            self.complain(format_args!("state `{}` is declared twice", state.name));
         }
-        self.states.push(StateDeclaration { name, kind, schema_version, type_name });
-        self.states.len() as u32 - 1
+        let index = self.states.len();
+        let ttl = match &self.place {
+            None => state.ttl,
+            Some(place) => place.ttl.get(index).copied().flatten(),
+        };
+        self.states.push(state);
+        (index as u32, Lifetime::new(ttl))
     }
 
     /// The first thing that is wrong with the declaration.

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use tidegate::error::{Error, Result};
 use tidegate::model::{Batch, KeyHash, Limits, MAX_PARALLELISM_DEFAULT, TIME_END, TIME_NONE};
 use tidegate::operator::{Firings, Operator, OperatorSettings, Outputs, Rejected, Rejections};
-use tidegate::state::KeyedState;
+use tidegate::state::{KeyedState, Lifetimes, StateSettings};
 use tidegate::wasm::{Component, Engine, LogSink, OpenContext};
 
 /// The worker's policy for what the function faults at: the first one ends the worker.
@@ -69,13 +69,14 @@ fn open(component: Component) -> Result<Operator> {
             partition: 0,
             parallelism: 1,
             params: vec![("period".into(), "10s".into())],
+            ttl: Vec::new(),
         },
         limits: Limits::default(),
         log: LogSink::none(),
         rejections: Box::new(FailFast),
     };
-    let states = settings.component.declaration().states.iter().map(|state| state.kind);
-    let state = KeyedState::on_heap(states, MAX_PARALLELISM_DEFAULT);
+    let states = settings.component.declaration().states.iter().map(StateSettings::from);
+    let state = KeyedState::on_heap(Lifetimes::new(states), MAX_PARALLELISM_DEFAULT);
     Operator::open(settings, state, TIME_NONE).map_err(|fault| Error::input(fault.message))
 }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tidegate::error::{Error, Result};
 use tidegate::model::{Batch, KeyHash, Limits, MAX_PARALLELISM_DEFAULT, TIME_END, TIME_NONE};
 use tidegate::operator::{Firings, Operator, OperatorSettings, Outputs, Rejected, Rejections};
-use tidegate::state::KeyedState;
+use tidegate::state::{KeyedState, Lifetimes, StateSettings};
 use tidegate::wasm::{Component, Engine, LogSink, OpenContext};
 use tidegate_tests::binary::component;
 use tidegate_tests::random::Random;
@@ -129,13 +129,14 @@ fn operator(component: &Component) -> Operator {
             partition: 0,
             parallelism: 1,
             params: Vec::new(),
+            ttl: Vec::new(),
         },
         limits: Limits::default(),
         log: LogSink::none(),
         rejections: Box::new(FailFast),
     };
-    let states = settings.component.declaration().states.iter().map(|state| state.kind);
-    let state = KeyedState::on_heap(states, MAX_PARALLELISM_DEFAULT);
+    let states = settings.component.declaration().states.iter().map(StateSettings::from);
+    let state = KeyedState::on_heap(Lifetimes::new(states), MAX_PARALLELISM_DEFAULT);
     Operator::open(settings, state, TIME_NONE).expect("alarms opens")
 }
 

@@ -1,12 +1,13 @@
 //! One call of the host in progress: where it stands, and the effects so far.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::mem;
 
 use super::operator::Shape;
 use crate::bindings::tidegate::function::types::{
     Effects, OutputColumn, Packed, StateColumn, TimerChanges,
 };
+use crate::context::TimeDomain;
 use crate::error::{Error, Result};
 use crate::state::Cells;
 
@@ -28,7 +29,10 @@ pub(crate) struct Call<'a> {
     pub(crate) shape: &'a Shape,
     pub(crate) position: Position<'a>,
     pub(crate) processing_time: i64,
-    pub(crate) states: Vec<Cells>,
+    /// The clock of the timers, None if the call is about records.
+    pub(crate) timer_domain: Option<TimeDomain>,
+    /// In a cell, since reading state can be an access that is noted.
+    pub(crate) states: RefCell<Vec<Cells>>,
     /// Room for the encoding of a map's key.
     pub(crate) scratch: Cell<Vec<u8>>,
     outputs: Vec<OutputColumn>,
@@ -50,6 +54,7 @@ impl<'a> Call<'a> {
         keys: usize,
         columns: Vec<StateColumn>,
         processing_time: i64,
+        timer_domain: Option<TimeDomain>,
     ) -> Self {
         assert_eq!(columns.len(), shape.states.len(), "the host sends a column for each state");
         let cells = |(index, column): (usize, StateColumn)| {
@@ -69,7 +74,8 @@ impl<'a> Call<'a> {
                 watermark: i64::MIN,
             },
             processing_time,
-            states: columns.into_iter().enumerate().map(cells).collect(),
+            timer_domain,
+            states: RefCell::new(columns.into_iter().enumerate().map(cells).collect()),
             scratch: Cell::default(),
             outputs: (0..shape.outputs as u32).map(output).collect(),
             timers,
@@ -119,7 +125,7 @@ impl<'a> Call<'a> {
 
     /// Ends the call.
     pub(crate) fn into_effects(self) -> Effects {
-        let states = self.states.into_iter().enumerate();
+        let states = self.states.into_inner().into_iter().enumerate();
         Effects {
             outputs: self
                 .outputs

@@ -30,7 +30,7 @@ where
     assert_eq!(watermarks.len(), count, "the host sends a watermark with each record");
     assert!(timestamps.is_empty() || timestamps.len() == count, "the host sends all event times");
     assert!(!is_keyed || key_of.len() == count, "the host sends the key of each record");
-    let call = Call::new(shape, keys.ends.len(), states, *processing_time);
+    let call = Call::new(shape, keys.ends.len(), states, *processing_time, None);
     let mut ctx = Context::new(call);
     for index in 0..count {
         let key = if is_keyed { key_of[index] as usize } else { 0 };
@@ -63,7 +63,8 @@ where
     };
     assert_eq!(keys.ends.len(), timestamps.len(), "the host sends the key of each timer");
     assert_eq!(watermarks.len(), timestamps.len(), "the host sends the watermark of each timer");
-    let mut ctx = Context::new(Call::new(shape, timestamps.len(), states, *processing_time));
+    let call = Call::new(shape, timestamps.len(), states, *processing_time, Some(domain));
+    let mut ctx = Context::new(call);
     for (index, timestamp) in timestamps.iter().copied().enumerate() {
         ctx.call_mut().seek(Position {
             cause: index as u32,

@@ -54,8 +54,8 @@ pub struct AggregatingState<A: AggregateFunction> {
 }
 
 impl<A: AggregateFunction> AggregatingState<A> {
-    pub(super) fn new(state: u32, function: A) -> Self {
-        Self { accumulator: ValueState::new(state), function }
+    pub(super) fn new(accumulator: ValueState<A::Acc>, function: A) -> Self {
+        Self { accumulator, function }
     }
 
     /// Adds a value to the key.

@@ -68,9 +68,16 @@ impl Default for Changes {
 impl Changes {
     #[inline]
     pub(super) fn push(&mut self, key: usize, operation: u8, entry: &[u8]) {
+        self.push_pair(key, operation, entry, &[]);
+    }
+
+    /// Adds a change whose entry comes in two parts.
+    #[inline]
+    pub(super) fn push_pair(&mut self, key: usize, operation: u8, entry: &[u8], rest: &[u8]) {
         self.keys.push(key as u32);
         self.operations.push(operation);
         self.entries.bytes.extend_from_slice(entry);
+        self.entries.bytes.extend_from_slice(rest);
         self.entries.ends.push(self.entries.bytes.len() as u32);
     }
 

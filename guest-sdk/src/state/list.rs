@@ -3,6 +3,7 @@
 use std::borrow::Borrow;
 use std::marker::PhantomData;
 
+use super::ttl::{Lifetime, visible, write_stamp};
 use super::{StateValue, encoding};
 use crate::context::{Context, HasKey};
 use crate::error::Result;
@@ -12,18 +13,21 @@ use crate::error::Result;
 /// A list without elements and no list are the same.
 pub struct ListState<T> {
     state: u32,
+    lifetime: Lifetime,
     _type: PhantomData<fn() -> T>,
 }
 
 impl<T> ListState<T> {
-    pub(super) fn new(state: u32) -> Self {
-        Self { state, _type: PhantomData }
+    pub(super) fn new(state: u32, lifetime: Lifetime) -> Self {
+        Self { state, lifetime, _type: PhantomData }
     }
 
     /// Whether the key has no element.
     pub fn is_empty<O, C: HasKey>(&self, ctx: &Context<'_, O, C>) -> bool {
-        let (cells, key) = ctx.list_cells(self.state);
-        cells.is_empty(key)
+        let moment = self.lifetime.moment(ctx);
+        ctx.with_list_cells(self.state, |cells, key| {
+            !cells.read(key, moment).any(|stored| visible(stored, moment).is_some())
+        })
     }
 
     /// Removes all elements of the key.
@@ -39,14 +43,12 @@ impl<T: StateValue> ListState<T> {
     /// # Errors
     /// If an element that is stored is not a `T`.
     pub fn get<O, C: HasKey>(&self, ctx: &Context<'_, O, C>) -> Result<Vec<T>> {
-        let (cells, key) = ctx.list_cells(self.state);
-        let mut elements = Vec::new();
-        let read = cells.for_each(key, |element| {
-            elements.push(encoding::decode(element)?);
-            Ok(())
+        let moment = self.lifetime.moment(ctx);
+        let elements: Result<Vec<T>> = ctx.with_list_cells(self.state, |cells, key| {
+            let elements = cells.read(key, moment).filter_map(|stored| visible(stored, moment));
+            elements.map(encoding::decode).collect()
         });
-        read.map_err(|error| ctx.blame_state(self.state, error))?;
-        Ok(elements)
+        elements.map_err(|error| ctx.blame_state(self.state, error))
     }
 
     /// Adds an element at the end. What is already there is not read, so this costs the same for
@@ -55,8 +57,12 @@ impl<T: StateValue> ListState<T> {
     /// # Errors
     /// If the element cannot be encoded; the list is then as before.
     pub fn add<O, C: HasKey>(&self, ctx: &mut Context<'_, O, C>, element: &T) -> Result<()> {
+        let moment = self.lifetime.moment(ctx);
         let (cells, key) = ctx.list_cells_mut(self.state);
-        let added = cells.append(key, |out| encoding::encode(element, out));
+        let added = cells.append(key, |out| {
+            write_stamp(moment, out);
+            encoding::encode(element, out)
+        });
         added.map_err(|error| ctx.blame_state(self.state, error))
     }
 

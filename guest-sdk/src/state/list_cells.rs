@@ -1,6 +1,7 @@
 //! A list of byte strings a key. Appending never looks at what the host pushed.
 
 use super::cells::{APPEND, CLEAR, Changes, Span, pushed, take_framed};
+use super::ttl::{Found, Moment};
 use crate::bindings::tidegate::function::types::StateColumn;
 use crate::error::Result;
 
@@ -23,6 +24,8 @@ struct Cell {
     /// Whether the host has a list.
     is_stored: bool,
     is_cleared: bool,
+    /// Whether pushed elements differ from what the host has.
+    is_rewritten: bool,
     first: u32,
     last: u32,
 }
@@ -38,6 +41,7 @@ impl ListCells {
             pushed,
             is_stored,
             is_cleared: false,
+            is_rewritten: false,
             first: NONE,
             last: NONE,
         };
@@ -45,24 +49,31 @@ impl ListCells {
         Self { bytes: column.values.bytes, cells, appended: Vec::new() }
     }
 
-    /// Calls `each` with every element of a key in order, until it fails.
-    pub(crate) fn for_each<'c>(
-        &'c self,
+    /// The stored elements of a key in order. At a moment at which reads are accesses, this is one.
+    pub(crate) fn read(
+        &mut self,
         key: usize,
-        mut each: impl FnMut(&'c [u8]) -> Result<()>,
-    ) -> Result<()> {
-        let cell = &self.cells[key];
-        let mut at = cell.pushed.start;
-        while at < cell.pushed.end {
-            each(take_framed(&self.bytes, &mut at).of(&self.bytes))?;
+        moment: Option<Moment>,
+    ) -> impl Iterator<Item = &[u8]> {
+        if let Some(moment) = moment.filter(Moment::counts_reads) {
+            self.access(key, moment);
         }
-        self.chain(cell).try_for_each(|element| each(element.of(&self.bytes)))
+        let cell = &self.cells[key];
+        let elements = pushed_elements(&self.bytes, cell.pushed).chain(self.chain(cell));
+        elements.map(|element| element.of(&self.bytes))
     }
 
-    /// Whether a key has no element.
-    pub(crate) fn is_empty(&self, key: usize) -> bool {
+    /// Notes an access to every element that is alive, for which all of them are written anew.
+    fn access(&mut self, key: usize, moment: Moment) {
         let cell = &self.cells[key];
-        cell.pushed.length() == 0 && cell.first == NONE
+        let elements = pushed_elements(&self.bytes, cell.pushed).chain(self.chain(cell));
+        let alive =
+            |element: &Span| matches!(moment.find(element.of(&self.bytes)), Found::Accessed);
+        let accessed: Vec<Span> = elements.filter(alive).collect();
+        for element in &accessed {
+            moment.restamp(&mut self.bytes, element.start);
+        }
+        self.cells[key].is_rewritten |= !accessed.is_empty();
     }
 
     /// Adds the element that `write` appends. If it fails nothing is changed.
@@ -92,6 +103,7 @@ impl ListCells {
         let cell = &mut self.cells[key];
         cell.pushed = Span::EMPTY;
         cell.is_cleared = true;
+        cell.is_rewritten = false;
         cell.first = NONE;
         cell.last = NONE;
     }
@@ -100,8 +112,13 @@ impl ListCells {
     pub(super) fn write_changes(self, changes: &mut Changes) {
         changes.reserve(self.appended.len(), 0);
         for (key, cell) in self.cells.iter().enumerate() {
-            if cell.is_cleared && cell.is_stored {
+            if (cell.is_cleared || cell.is_rewritten) && cell.is_stored {
                 changes.push(key, CLEAR, &[]);
+            }
+            if cell.is_rewritten {
+                for element in pushed_elements(&self.bytes, cell.pushed) {
+                    changes.push(key, APPEND, element.of(&self.bytes));
+                }
             }
             for element in self.chain(cell) {
                 changes.push(key, APPEND, element.of(&self.bytes));
@@ -118,4 +135,10 @@ impl ListCells {
             Some(appended.element)
         })
     }
+}
+
+/// The elements of a pushed list.
+fn pushed_elements(bytes: &[u8], list: Span) -> impl Iterator<Item = Span> + '_ {
+    let mut at = list.start;
+    std::iter::from_fn(move || (at < list.end).then(|| take_framed(bytes, &mut at)))
 }

@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 
+use super::ttl::{Lifetime, Moment, visible, write_stamp};
 use super::{StateValue, encoding};
 use crate::context::{Context, HasKey};
 use crate::error::Result;
@@ -15,18 +16,18 @@ use crate::error::Result;
 /// A map without entries and no map are the same.
 pub struct MapState<K, V> {
     state: u32,
+    lifetime: Lifetime,
     _type: PhantomData<fn() -> (K, V)>,
 }
 
 impl<K, V> MapState<K, V> {
-    pub(super) fn new(state: u32) -> Self {
-        Self { state, _type: PhantomData }
+    pub(super) fn new(state: u32, lifetime: Lifetime) -> Self {
+        Self { state, lifetime, _type: PhantomData }
     }
 
     /// Whether the key's map has no entry.
     pub fn is_empty<O, C: HasKey>(&self, ctx: &Context<'_, O, C>) -> bool {
-        let (cells, key) = ctx.map_cells(self.state);
-        cells.entries(key).is_empty()
+        self.read_all(ctx, |entries| entries.next().is_none())
     }
 
     /// Removes all entries of the key's map.
@@ -36,17 +37,51 @@ impl<K, V> MapState<K, V> {
     }
 }
 
+impl<K, V> MapState<K, V> {
+    /// Gives all entries that can be seen to `read`, which is an access to them where reads are.
+    fn read_all<O, C: HasKey, T>(
+        &self,
+        ctx: &Context<'_, O, C>,
+        read: impl FnOnce(&mut dyn Iterator<Item = (&[u8], &[u8])>) -> T,
+    ) -> T {
+        let moment = self.lifetime.moment(ctx);
+        ctx.with_map_cells(self.state, |cells, key| {
+            if let Some(moment) = moment.filter(Moment::counts_reads) {
+                cells.access_all(key, moment);
+            }
+            let entries = cells.entries(key).into_iter();
+            let seen = |(map_key, stored)| Some((map_key, visible(stored, moment)?));
+            read(&mut entries.filter_map(seen))
+        })
+    }
+}
+
 impl<K: StateValue, V: StateValue> MapState<K, V> {
+    /// Reads the value under `map_key`, which is an access to it where reads are.
+    fn read<O, C: HasKey, T>(
+        &self,
+        ctx: &Context<'_, O, C>,
+        map_key: &K,
+        read: impl FnOnce(Option<&[u8]>) -> Result<T>,
+    ) -> Result<T> {
+        let moment = self.lifetime.moment(ctx);
+        let value = ctx.with_map_key(map_key, |map_key| {
+            ctx.with_map_cells(self.state, |cells, key| {
+                if let Some(moment) = moment.filter(Moment::counts_reads) {
+                    cells.access(key, map_key, moment);
+                }
+                read(cells.get(key, map_key).and_then(|stored| visible(stored, moment)))
+            })
+        });
+        value.and_then(|value| value).map_err(|error| ctx.blame_state(self.state, error))
+    }
+
     /// The value under `map_key`.
     ///
     /// # Errors
     /// If what is stored is not a `V`, or the key cannot be encoded.
     pub fn get<O, C: HasKey>(&self, ctx: &Context<'_, O, C>, map_key: &K) -> Result<Option<V>> {
-        let value = ctx.with_map_key(map_key, |map_key| {
-            let (cells, key) = ctx.map_cells(self.state);
-            cells.get(key, map_key).map(encoding::decode).transpose()
-        });
-        value.and_then(|value| value).map_err(|error| ctx.blame_state(self.state, error))
+        self.read(ctx, map_key, |value| value.map(encoding::decode).transpose())
     }
 
     /// Whether there is a value under `map_key`.
@@ -54,11 +89,7 @@ impl<K: StateValue, V: StateValue> MapState<K, V> {
     /// # Errors
     /// If the key cannot be encoded.
     pub fn contains<O, C: HasKey>(&self, ctx: &Context<'_, O, C>, map_key: &K) -> Result<bool> {
-        let found = ctx.with_map_key(map_key, |map_key| {
-            let (cells, key) = ctx.map_cells(self.state);
-            cells.get(key, map_key).is_some()
-        });
-        found.map_err(|error| ctx.blame_state(self.state, error))
+        self.read(ctx, map_key, |value| Ok(value.is_some()))
     }
 
     /// Sets the value under `map_key`. What is already there is not read.
@@ -71,11 +102,15 @@ impl<K: StateValue, V: StateValue> MapState<K, V> {
         map_key: &K,
         value: &V,
     ) -> Result<()> {
+        let moment = self.lifetime.moment(ctx);
         let (cells, key) = ctx.map_cells_mut(self.state);
         let put = cells.put(
             key,
             |out| encoding::encode(map_key, out),
-            |out| encoding::encode(value, out),
+            |out| {
+                write_stamp(moment, out);
+                encoding::encode(value, out)
+            },
         );
         put.map_err(|error| ctx.blame_state(self.state, error))
     }
@@ -95,9 +130,10 @@ impl<K: StateValue, V: StateValue> MapState<K, V> {
     /// # Errors
     /// If what is stored is not a `K` or a `V`.
     pub fn entries<O, C: HasKey>(&self, ctx: &Context<'_, O, C>) -> Result<Vec<(K, V)>> {
-        let (cells, key) = ctx.map_cells(self.state);
-        let entry = |(map_key, value)| Ok((encoding::decode(map_key)?, encoding::decode(value)?));
-        let entries: Result<_> = cells.entries(key).into_iter().map(entry).collect();
+        let entry = |(map_key, value): (&[u8], &[u8])| {
+            Ok((encoding::decode(map_key)?, encoding::decode(value)?))
+        };
+        let entries: Result<_> = self.read_all(ctx, |entries| entries.map(entry).collect());
         entries.map_err(|error| ctx.blame_state(self.state, error))
     }
 
@@ -106,9 +142,8 @@ impl<K: StateValue, V: StateValue> MapState<K, V> {
     /// # Errors
     /// If a key that is stored is not a `K`.
     pub fn keys<O, C: HasKey>(&self, ctx: &Context<'_, O, C>) -> Result<Vec<K>> {
-        let (cells, key) = ctx.map_cells(self.state);
-        let keys: Result<_> =
-            cells.entries(key).into_iter().map(|(map_key, _)| encoding::decode(map_key)).collect();
+        let key = |(map_key, _): (&[u8], &[u8])| encoding::decode(map_key);
+        let keys: Result<_> = self.read_all(ctx, |entries| entries.map(key).collect());
         keys.map_err(|error| ctx.blame_state(self.state, error))
     }
 }

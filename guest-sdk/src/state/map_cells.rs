@@ -5,6 +5,7 @@ use std::cell::OnceCell;
 use std::cmp::Ordering;
 
 use super::cells::{CLEAR, Changes, PUT, REMOVE, Span, pushed, take_framed};
+use super::ttl::{Found, Moment};
 use crate::bindings::tidegate::function::types::StateColumn;
 use crate::error::Result;
 
@@ -66,6 +67,37 @@ impl MapCells {
         let index = cell.index(&self.bytes);
         let found = index.binary_search_by(|entry| entry.key.of(&self.bytes).cmp(map_key)).ok()?;
         Some(index[found].value.of(&self.bytes))
+    }
+
+    /// Notes an access to every entry that is alive.
+    pub(crate) fn access_all(&mut self, key: usize, moment: Moment) {
+        let keys = self.entries(key).into_iter().map(|(map_key, _)| map_key.to_vec());
+        let keys: Vec<Vec<u8>> = keys.collect();
+        keys.iter().for_each(|map_key| self.access(key, map_key, moment));
+    }
+
+    /// Notes an access to the entry under `map_key`, if it is alive.
+    pub(crate) fn access(&mut self, key: usize, map_key: &[u8], moment: Moment) {
+        let stored = self.get(key, map_key);
+        if !stored.is_some_and(|stored| matches!(moment.find(stored), Found::Accessed)) {
+            return;
+        }
+        let cell = &mut self.cells[key];
+        let value = match cell.find_change(&self.bytes, map_key) {
+            Ok(found) => cell.changes[found].value,
+            Err(place) => {
+                let index = cell.index(&self.bytes);
+                let found =
+                    index.binary_search_by(|entry| entry.key.of(&self.bytes).cmp(map_key)).ok();
+                let entry = found.map(|found| index[found]);
+                let change = |Entry { key, value }| Change { key, value: Some(value) };
+                cell.changes.splice(place..place, entry.map(change));
+                entry.map(|entry| entry.value)
+            }
+        };
+        if let Some(value) = value {
+            moment.restamp(&mut self.bytes, value.start);
+        }
     }
 
     /// All entries of a key's map, ascending by the bytes of their keys.
@@ -170,10 +202,10 @@ impl MapCells {
             for Change { key: map_key, value } in &cell.changes {
                 match value {
                     Some(value) => {
-                        // Length, key and value lie one after the other, as the contract wants
-                        // them.
+                        // A key has its length before it.
                         let start = map_key.start as usize - LENGTH_BYTES;
-                        changes.push(key, PUT, &self.bytes[start..value.end as usize]);
+                        let framed = &self.bytes[start..map_key.end as usize];
+                        changes.push_pair(key, PUT, framed, value.of(&self.bytes));
                     }
                     None => changes.push(key, REMOVE, map_key.of(&self.bytes)),
                 }

@@ -20,6 +20,7 @@ mod list_cells;
 mod map;
 mod map_cells;
 mod reducing;
+mod ttl;
 mod value;
 mod value_cells;
 
@@ -30,6 +31,7 @@ pub use aggregating::{AggregateFunction, AggregatingState};
 pub use list::ListState;
 pub use map::MapState;
 pub use reducing::ReducingState;
+pub use ttl::Ttl;
 pub use value::ValueState;
 
 pub(crate) use cells::Cells;
@@ -38,9 +40,12 @@ pub(crate) use encoding::decode;
 pub(crate) use encoding::encode;
 pub(crate) use list_cells::ListCells;
 pub(crate) use map_cells::MapCells;
+pub(crate) use ttl::Lifetime;
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use ttl::payload;
 pub(crate) use value_cells::ValueCells;
 
-use crate::bindings::tidegate::function::declarations::StateKind;
+use crate::bindings::tidegate::function::declarations::{StateDeclaration, StateKind};
 use crate::setup::Setup;
 
 /// A type that can be kept in state: every serde type that owns its data.
@@ -54,11 +59,12 @@ pub struct StateBuilder<'s> {
     setup: &'s mut Setup,
     name: String,
     schema_version: u32,
+    ttl: Option<Ttl>,
 }
 
 impl<'s> StateBuilder<'s> {
     pub(crate) fn new(setup: &'s mut Setup, name: &str) -> Self {
-        Self { setup, name: name.to_owned(), schema_version: 1 }
+        Self { setup, name: name.to_owned(), schema_version: 1, ttl: None }
     }
 
     /// The version of the encoding, 1 unless set: raise it when `T` changes so that old bytes would
@@ -68,34 +74,51 @@ impl<'s> StateBuilder<'s> {
         self
     }
 
+    /// How long the state lives without an access, for ever unless set. A job file may say
+    /// otherwise, also for state that is there already.
+    pub fn ttl(mut self, ttl: Ttl) -> Self {
+        self.ttl = Some(ttl);
+        self
+    }
+
     /// Declares state that holds one value a key.
     pub fn value<T: StateValue>(self) -> ValueState<T> {
-        ValueState::new(self.declare::<T>(StateKind::Value))
+        let (state, lifetime) = self.declare::<T>(StateKind::Value);
+        ValueState::new(state, lifetime)
     }
 
     /// Declares state that holds a list a key.
     pub fn list<T: StateValue>(self) -> ListState<T> {
-        ListState::new(self.declare::<T>(StateKind::List))
+        let (state, lifetime) = self.declare::<T>(StateKind::List);
+        ListState::new(state, lifetime)
     }
 
     /// Declares state that holds a map a key.
     pub fn map<K: StateValue, V: StateValue>(self) -> MapState<K, V> {
-        MapState::new(self.declare::<(K, V)>(StateKind::Map))
+        let (state, lifetime) = self.declare::<(K, V)>(StateKind::Map);
+        MapState::new(state, lifetime)
     }
 
     /// Declares state that holds all values added to a key, reduced to one by `reduce`.
     pub fn reducing<T: StateValue>(self, reduce: impl Fn(T, T) -> T + 'static) -> ReducingState<T> {
-        ReducingState::new(self.declare::<T>(StateKind::Reducing), Box::new(reduce))
+        let (state, lifetime) = self.declare::<T>(StateKind::Reducing);
+        ReducingState::new(ValueState::new(state, lifetime), Box::new(reduce))
     }
 
     /// Declares state that holds the accumulator of all values added to a key.
     pub fn aggregating<A: AggregateFunction>(self, function: A) -> AggregatingState<A> {
-        AggregatingState::new(self.declare::<A::Acc>(StateKind::Aggregating), function)
+        let (state, lifetime) = self.declare::<A::Acc>(StateKind::Aggregating);
+        AggregatingState::new(ValueState::new(state, lifetime), function)
     }
 
-    fn declare<T>(self, kind: StateKind) -> u32 {
-        let type_name = short_type_name::<T>();
-        self.setup.declare_state(self.name, kind, self.schema_version, type_name)
+    fn declare<T>(self, kind: StateKind) -> (u32, Lifetime) {
+        self.setup.declare_state(StateDeclaration {
+            name: self.name,
+            kind,
+            schema_version: self.schema_version,
+            type_name: short_type_name::<T>(),
+            ttl: self.ttl.map(Ttl::into_contract),
+        })
     }
 }
 

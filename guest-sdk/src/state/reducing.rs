@@ -14,8 +14,8 @@ pub struct ReducingState<T> {
 }
 
 impl<T> ReducingState<T> {
-    pub(super) fn new(state: u32, reduce: Box<dyn Fn(T, T) -> T>) -> Self {
-        Self { reduced: ValueState::new(state), reduce }
+    pub(super) fn new(reduced: ValueState<T>, reduce: Box<dyn Fn(T, T) -> T>) -> Self {
+        Self { reduced, reduce }
     }
 
     /// Forgets all that was added to the key.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::short_type_name;
+use super::{StateBuilder, short_type_name};
 use crate::prelude::*;
 use crate::testing::{Harness, WithKeys};
 
@@ -67,8 +67,8 @@ impl AggregateFunction for Average {
     }
 }
 
-/// Does what its records say.
-struct Interpreter {
+/// Does what its records say. `LIFETIME` indexes [`LIFETIMES`].
+struct Interpreter<const LIFETIME: usize> {
     value: ValueState<String>,
     list: ListState<u16>,
     map: MapState<String, String>,
@@ -76,17 +76,38 @@ struct Interpreter {
     aggregating: AggregatingState<Average>,
 }
 
-impl RichFlatMapFunction for Interpreter {
+/// The lifetimes that are tested: none, then each clock with each kind of access.
+const LIFETIMES: [fn(Ttl) -> Option<Ttl>; 5] = [
+    |_| None,
+    Some,
+    |ttl| Some(ttl.update_on_read()),
+    |ttl| Some(ttl.event_time()),
+    |ttl| Some(ttl.event_time().update_on_read()),
+];
+
+/// What state lives in those, in milliseconds.
+const LIFE: i64 = 10;
+
+/// Begins the declaration of a state with one of the lifetimes.
+fn state<'s>(setup: &'s mut Setup, name: &str, lifetime: usize) -> StateBuilder<'s> {
+    let builder = setup.state(name);
+    match LIFETIMES[lifetime](Ttl::new(Duration::from_millis(LIFE as u64))) {
+        None => builder,
+        Some(ttl) => builder.ttl(ttl),
+    }
+}
+
+impl<const LIFETIME: usize> RichFlatMapFunction for Interpreter<LIFETIME> {
     type In<'a> = Json<Op>;
     type Out = String;
 
     fn open(setup: &mut Setup) -> Result<Self> {
         Ok(Self {
-            value: setup.value_state("value"),
-            list: setup.list_state("list"),
-            map: setup.map_state("map"),
-            reducing: setup.reducing_state("reducing", |a, b| a + b),
-            aggregating: setup.aggregating_state("aggregating", Average),
+            value: state(setup, "value", LIFETIME).value(),
+            list: state(setup, "list", LIFETIME).list(),
+            map: state(setup, "map", LIFETIME).map(),
+            reducing: state(setup, "reducing", LIFETIME).reducing(|a, b| a + b),
+            aggregating: state(setup, "aggregating", LIFETIME).aggregating(Average),
         })
     }
 
@@ -224,8 +245,8 @@ proptest! {
             1..8,
         ),
     ) {
-        let mut batched = Harness::rich_flat_map::<Interpreter>().open().unwrap();
-        let mut single = Harness::rich_flat_map::<Interpreter>().open().unwrap();
+        let mut batched = Harness::rich_flat_map::<Interpreter<0>>().open().unwrap();
+        let mut single = Harness::rich_flat_map::<Interpreter<0>>().open().unwrap();
         let mut models: HashMap<&str, Model> = HashMap::new();
         let mut expected = Vec::new();
         for call in &calls {
@@ -279,4 +300,140 @@ fn state_that_cannot_be_read_is_named() {
         "state `profile` of key \"alice\": what is stored cannot be read as `(u64, String)`: Hit \
          the end of buffer, expected more data"
     );
+}
+
+/// Something that was last accessed at a time.
+#[derive(Clone)]
+struct Aged<T>(T, i64);
+
+/// The state of one key in which everything has its own life.
+#[derive(Default)]
+struct AgingModel {
+    value: Option<Aged<String>>,
+    list: Vec<Aged<u16>>,
+    map: BTreeMap<(usize, String), Aged<String>>,
+    reducing: Option<Aged<u64>>,
+    aggregating: Option<Aged<(i64, i64)>>,
+}
+
+impl AgingModel {
+    /// What is left at a time, without ages.
+    fn young(&self, now: i64) -> Model {
+        fn alive<T: Clone>(Aged(value, at): &Aged<T>, now: i64) -> Option<T> {
+            (at + LIFE > now).then(|| value.clone())
+        }
+        Model {
+            value: self.value.as_ref().and_then(|value| alive(value, now)),
+            list: self.list.iter().filter_map(|element| alive(element, now)).collect(),
+            map: self
+                .map
+                .iter()
+                .filter_map(|(key, value)| Some((key.clone(), alive(value, now)?)))
+                .collect(),
+            reducing: self.reducing.as_ref().and_then(|value| alive(value, now)),
+            aggregating: self.aggregating.as_ref().and_then(|value| alive(value, now)),
+        }
+    }
+
+    /// Runs an operation at time `now`; what it accesses is as old as `at`.
+    fn run(&mut self, op: &Op, at: i64, now: i64, counts_reads: bool) -> Option<String> {
+        let mut young = self.young(now);
+        let output = young.run(op);
+        let reads = |of: &[bool]| counts_reads && of.iter().any(|is| *is);
+        // What is alive and was accessed gets the new age; what is left of the rest keeps its own.
+        let value = matches!(op, Op::Update(_)) || reads(&[matches!(op, Op::Value)]);
+        self.value = renew(self.value.take(), young.value, at, value);
+        let reduced = matches!(op, Op::Reduce(_)) || reads(&[matches!(op, Op::Reduced)]);
+        self.reducing = renew(self.reducing.take(), young.reducing, at, reduced);
+        let aggregated = matches!(op, Op::Aggregate(_)) || reads(&[matches!(op, Op::Aggregated)]);
+        self.aggregating = renew(self.aggregating.take(), young.aggregating, at, aggregated);
+
+        let all = matches!(op, Op::ListUpdate(_))
+            || reads(&[matches!(op, Op::List), matches!(op, Op::ListIsEmpty)]);
+        self.list.retain(|Aged(_, at)| at + LIFE > now);
+        let old = self.list.len();
+        self.list = (young.list.into_iter().enumerate())
+            .map(|(index, element)| {
+                let is_old = index < old && !all;
+                Aged(element, if is_old { self.list[index].1 } else { at })
+            })
+            .collect();
+
+        let every = reads(&[matches!(op, Op::Keys | Op::Entries | Op::MapIsEmpty)]);
+        let one = match op {
+            Op::Put(key, _) => Some(by_length(key)),
+            Op::Get(key) | Op::Contains(key) if counts_reads => Some(by_length(key)),
+            _ => None,
+        };
+        let map = std::mem::take(&mut self.map);
+        self.map = (young.map.into_iter())
+            .map(|(key, value)| {
+                let is_accessed = every || one.as_ref() == Some(&key);
+                let age = if is_accessed { at } else { map[&key].1 };
+                (key, Aged(value, age))
+            })
+            .collect();
+        output
+    }
+}
+
+fn renew<T>(old: Option<Aged<T>>, young: Option<T>, at: i64, accessed: bool) -> Option<Aged<T>> {
+    let age = old.filter(|_| !accessed).map_or(at, |Aged(_, at)| at);
+    young.map(|value| Aged(value, age))
+}
+
+/// Calls at growing times with operations of keys; in event time a record is older than its call by
+/// so much.
+type AgingCalls = Vec<(i64, Vec<(&'static str, Op, i64)>)>;
+
+/// Runs the calls with one of the lifetimes, whole and record by record.
+fn check_aging<const LIFETIME: usize>(calls: &AgingCalls) {
+    let counts_reads = LIFETIME.is_multiple_of(2);
+    let is_event = LIFETIME > 2;
+    let open = || Harness::rich_flat_map::<Interpreter<LIFETIME>>().open().unwrap();
+    let (mut batched, mut single) = (open(), open());
+    let mut models: HashMap<&str, AgingModel> = HashMap::new();
+    let mut expected = Vec::new();
+    let mut now = 0;
+    for (pause, call) in calls {
+        now += pause;
+        for harness in [&mut batched, &mut single] {
+            harness.advance_watermark(now).unwrap();
+            harness.advance_processing_time(now).unwrap();
+        }
+        let record = |(key, op, late): &(&'static str, Op, i64)| {
+            (*key, serde_json::to_string(op).unwrap(), now - late)
+        };
+        batched.push_all(call.iter().map(record)).unwrap();
+        for (key, record, time) in call.iter().map(record) {
+            single.push(key, record, time).unwrap();
+        }
+        expected.extend(call.iter().filter_map(|(key, op, late)| {
+            let at = if is_event { now - late } else { now };
+            models.entry(key).or_default().run(op, at, now, counts_reads)
+        }));
+    }
+    assert_eq!(batched.take_output(), expected);
+    assert_eq!(single.take_output(), expected);
+}
+
+proptest! {
+    #[test]
+    fn everything_has_its_own_life(
+        calls in prop::collection::vec(
+            (
+                0..LIFE,
+                prop::collection::vec(
+                    (prop::sample::select(vec!["x", "y"]), op(), -LIFE..LIFE),
+                    1..20,
+                ),
+            ),
+            1..12,
+        ),
+    ) {
+        check_aging::<1>(&calls);
+        check_aging::<2>(&calls);
+        check_aging::<3>(&calls);
+        check_aging::<4>(&calls);
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 
+use super::ttl::{Lifetime, write_stamp};
 use super::{StateValue, encoding};
 use crate::context::{Context, HasKey};
 use crate::error::Result;
@@ -9,12 +10,13 @@ use crate::error::Result;
 /// State that holds one value a key. Made by [`Setup::value_state`](crate::Setup::value_state).
 pub struct ValueState<T> {
     state: u32,
+    lifetime: Lifetime,
     _type: PhantomData<fn() -> T>,
 }
 
 impl<T> ValueState<T> {
-    pub(super) fn new(state: u32) -> Self {
-        Self { state, _type: PhantomData }
+    pub(super) fn new(state: u32, lifetime: Lifetime) -> Self {
+        Self { state, lifetime, _type: PhantomData }
     }
 
     /// Removes the value of the key.
@@ -32,9 +34,11 @@ impl<T: StateValue> ValueState<T> {
     /// If what is stored is not a `T`.
     #[inline]
     pub fn value<O, C: HasKey>(&self, ctx: &Context<'_, O, C>) -> Result<Option<T>> {
-        let (cells, key) = ctx.value_cells(self.state);
-        let Some(bytes) = cells.get(key) else { return Ok(None) };
-        encoding::decode(bytes).map(Some).map_err(|error| ctx.blame_state(self.state, error))
+        let moment = self.lifetime.moment(ctx);
+        let value = ctx.with_value_cells(self.state, |cells, key| {
+            cells.read(key, moment).map(encoding::decode).transpose()
+        });
+        value.map_err(|error| ctx.blame_state(self.state, error))
     }
 
     /// Sets the value of the key.
@@ -43,8 +47,12 @@ impl<T: StateValue> ValueState<T> {
     /// If the value cannot be encoded; the state is then as before.
     #[inline]
     pub fn update<O, C: HasKey>(&self, ctx: &mut Context<'_, O, C>, value: &T) -> Result<()> {
+        let moment = self.lifetime.moment(ctx);
         let (cells, key) = ctx.value_cells_mut(self.state);
-        let put = cells.put(key, |out| encoding::encode(value, out));
+        let put = cells.put(key, |out| {
+            write_stamp(moment, out);
+            encoding::encode(value, out)
+        });
         put.map_err(|error| ctx.blame_state(self.state, error))
     }
 }

@@ -1,6 +1,7 @@
 //! One value a key, as bytes: the pushed one in place, and what the call put.
 
 use super::cells::{CLEAR, Changes, PUT, Span, pushed};
+use super::ttl::{Found, Moment, payload};
 use crate::bindings::tidegate::function::types::StateColumn;
 use crate::error::Result;
 
@@ -36,11 +37,26 @@ impl ValueCells {
         Self { bytes: column.values.bytes, cells }
     }
 
-    /// The value of a key.
+    /// The value of a key as a function sees it, at a moment if that matters.
     #[inline]
-    pub(crate) fn get(&self, key: usize) -> Option<&[u8]> {
-        let cell = &self.cells[key];
-        cell.is_present.then(|| cell.span.of(&self.bytes))
+    pub(crate) fn read(&mut self, key: usize, moment: Option<Moment>) -> Option<&[u8]> {
+        let cell = &mut self.cells[key];
+        if !cell.is_present {
+            return None;
+        }
+        let Some(moment) = moment else { return Some(cell.span.of(&self.bytes)) };
+        match moment.find(cell.span.of(&self.bytes)) {
+            Found::Alive => {}
+            Found::Accessed => {
+                cell.is_dirty = true;
+                moment.restamp(&mut self.bytes, cell.span.start);
+            }
+            Found::Expired => {
+                self.clear(key);
+                return None;
+            }
+        }
+        Some(payload(self.cells[key].span.of(&self.bytes)))
     }
 
     /// Replaces the value of a key by what `write` appends. If it fails nothing is changed.

@@ -27,6 +27,7 @@ impl<M> Builder<M> {
             partition: 0,
             parallelism: 1,
             parameters: Vec::new(),
+            ttl: Vec::new(),
         };
         Self {
             describe: runtime::describe::<A>,
@@ -60,8 +61,9 @@ impl<M> Builder<M> {
     ///
     /// # Errors
     /// If the function cannot be described, does not declare a parameter, or refuses to open.
-    pub fn open(self) -> Result<Harness<M>> {
+    pub fn open(mut self) -> Result<Harness<M>> {
         let declaration = (self.describe)()?;
+        self.context.ttl = declaration.states.iter().map(|state| state.ttl).collect();
         for (name, _) in &self.context.parameters {
             if !declaration.parameters.iter().any(|declared| declared.name == *name) {
                 return Err(Error::msg(format_args!("parameter `{name}` is not declared")));

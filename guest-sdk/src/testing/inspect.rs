@@ -7,7 +7,7 @@ use super::store::Stored;
 use crate::bindings::tidegate::function::declarations::{Declaration, StateKind};
 use crate::context::TimeDomain;
 use crate::error::{Error, Result};
-use crate::state::decode;
+use crate::state::{decode, payload};
 
 /// The index of the main output.
 const MAIN: usize = 0;
@@ -43,8 +43,8 @@ impl<M> Harness<M> {
         std::mem::take(&mut self.outputs[index]).into_iter().map(text).collect()
     }
 
-    /// What a value state holds for a key. Of a reducing state it is the reduction, of an
-    /// aggregating state the accumulator.
+    /// What a value state holds for a key, also if its time to live has passed. Of a reducing state
+    /// it is the reduction, of an aggregating state the accumulator.
     ///
     /// # Errors
     /// If there is no such state, or what it holds is not a `T`.
@@ -54,7 +54,7 @@ impl<M> Harness<M> {
         key: impl AsRef<[u8]>,
     ) -> Result<Option<T>> {
         match self.stored(name, key.as_ref(), is_value)? {
-            Some(Stored::Value(bytes)) => decode(bytes).map(Some),
+            Some(Stored::Value(bytes)) => decode(self.payload(name, bytes)).map(Some),
             _ => Ok(None),
         }
     }
@@ -69,7 +69,9 @@ impl<M> Harness<M> {
         key: impl AsRef<[u8]>,
     ) -> Result<Vec<T>> {
         match self.stored(name, key.as_ref(), |kind| kind == StateKind::List)? {
-            Some(Stored::List(elements)) => elements.iter().map(|bytes| decode(bytes)).collect(),
+            Some(Stored::List(elements)) => {
+                elements.iter().map(|bytes| decode(self.payload(name, bytes))).collect()
+            }
             _ => Ok(Vec::new()),
         }
     }
@@ -85,7 +87,10 @@ impl<M> Harness<M> {
     ) -> Result<Vec<(K, V)>> {
         match self.stored(name, key.as_ref(), |kind| kind == StateKind::Map)? {
             Some(Stored::Map(entries)) => {
-                entries.iter().map(|(key, value)| Ok((decode(key)?, decode(value)?))).collect()
+                let entry = |(key, value): (&Vec<u8>, &Vec<u8>)| {
+                    Ok((decode(key)?, decode(self.payload(name, value))?))
+                };
+                entries.iter().map(entry).collect()
             }
             _ => Ok(Vec::new()),
         }
@@ -99,6 +104,13 @@ impl<M> Harness<M> {
     /// The times of a key's processing-time timers, ascending.
     pub fn processing_time_timers(&self, key: impl AsRef<[u8]>) -> Vec<i64> {
         self.store.timers_of(TimeDomain::ProcessingTime, key.as_ref())
+    }
+
+    /// What a state stores without the time of the last access.
+    fn payload<'b>(&self, state: &str, stored: &'b [u8]) -> &'b [u8] {
+        let states = &self.declaration.states;
+        let has_ttl = states.iter().any(|other| other.name == state && other.ttl.is_some());
+        if has_ttl { payload(stored) } else { stored }
     }
 
     fn stored(

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::StateKind;
+use crate::model::{StateKind, TimeDomain};
 
 /// The format that this version writes, and the newest that it reads.
 pub const FORMAT: u32 = 1;
@@ -182,6 +182,9 @@ pub struct DeclaredState {
     pub name: String,
     /// Its kind.
     pub kind: StateKind,
+    /// The clock of the access times before its values, if it has a time to live.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stamped: Option<TimeDomain>,
 }
 
 /// What one partition of an operator remembers.
@@ -275,7 +278,11 @@ mod tests {
             }],
             operators: vec![OperatorState {
                 id: "count".into(),
-                states: vec![DeclaredState { name: "count".into(), kind: StateKind::Value }],
+                states: vec![DeclaredState {
+                    name: "count".into(),
+                    kind: StateKind::Value,
+                    stamped: None,
+                }],
                 partitions: vec![PartitionSnapshot {
                     first_group: 0,
                     end_group: 128,

@@ -11,7 +11,7 @@ use crate::checkpoint::catalog::{self, Located};
 use crate::checkpoint::manifest::OperatorState;
 use crate::checkpoint::reading;
 use crate::error::Error;
-use crate::model::StateKind;
+use crate::model::{STAMP_BYTES, StateKind};
 use crate::state::entry::{Entry, EntryKind};
 
 /// Look into the state of a checkpoint or savepoint
@@ -166,13 +166,20 @@ fn describe(operator: &OperatorState, entry: Entry<'_>) -> (String, String, Valu
         EntryKind::State(index) => match operator.states.get(usize::from(index)) {
             None => (format!("(state {index})"), "unknown".into(), text(entry.value)),
             Some(state) => {
+                // The access times of state with a time to live are not the function's.
+                let skip = if state.stamped.is_some() { STAMP_BYTES } else { 0 };
+                let payload = |stored: &[u8]| text(stored.get(skip..).unwrap_or_default());
                 let value = match state.kind {
-                    StateKind::List => Value::Array(strings(entry.value)),
+                    StateKind::List => strings(entry.value).into_iter().map(payload).collect(),
                     StateKind::Map => {
                         let strings = strings(entry.value);
-                        strings.chunks(2).map(|pair| Value::Array(pair.to_vec())).collect()
+                        let pairs = strings.chunks(2).map(|pair| match pair {
+                            [key, value] => Value::Array(vec![text(key), payload(value)]),
+                            rest => rest.iter().map(|string| text(string)).collect(),
+                        });
+                        pairs.collect()
                     }
-                    _ => text(entry.value),
+                    _ => payload(entry.value),
                 };
                 (state.name.clone(), format!("{:?}", state.kind).to_lowercase(), value)
             }
@@ -181,12 +188,12 @@ fn describe(operator: &OperatorState, entry: Entry<'_>) -> (String, String, Valu
 }
 
 /// The strings of a list or map, each after its length.
-fn strings(mut bytes: &[u8]) -> Vec<Value> {
+fn strings(mut bytes: &[u8]) -> Vec<&[u8]> {
     let mut strings = Vec::new();
     while let Some((length, rest)) = bytes.split_first_chunk::<4>() {
         let length = (u32::from_le_bytes(*length) as usize).min(rest.len());
         let (string, after) = rest.split_at(length);
-        strings.push(text(string));
+        strings.push(string);
         bytes = after;
     }
     strings

@@ -92,7 +92,9 @@ impl Attempt {
         from: Option<&Located>,
         stop: &Arc<StopFlag>,
     ) -> Result<Self> {
-        let restored = from.map(|located| Restored::new(located, plan)).transpose()?;
+        let restored =
+            from.map(|located| Restored::new(located, plan, ground.environment.clock.now_ms()));
+        let restored = restored.transpose()?;
         let warn = |message: String| options.log.write(LogLevel::Warn, &message);
         let first = match from {
             Some(located) => later_output(plan, ground, &located.manifest, warn)?,
@@ -193,7 +195,12 @@ fn settings(plan: &Plan, tasks: usize) -> CoordinatorSettings {
     let operators = plan.operators.iter().map(|operator| {
         let states = operator.component.declaration().states.iter();
         let states = states
-            .map(|state| DeclaredState { name: state.name.clone(), kind: state.kind })
+            .zip(&operator.ttl)
+            .map(|(state, ttl)| DeclaredState {
+                name: state.name.clone(),
+                kind: state.kind,
+                stamped: ttl.map(|ttl| ttl.domain),
+            })
             .collect();
         (operator.id.clone(), states)
     });

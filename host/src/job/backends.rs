@@ -8,7 +8,7 @@ use crate::checkpoint::catalog::Located;
 use crate::checkpoint::manifest::{PartitionSnapshot, TableFile};
 use crate::checkpoint::reading;
 use crate::error::Result;
-use crate::state::KeyedState;
+use crate::state::{KeyedState, Lifetimes};
 
 /// The state backend of one attempt.
 pub(super) struct Backends {
@@ -53,20 +53,20 @@ impl Backends {
         groups: &Range<u32>,
         from: From<'_>,
     ) -> Result<(KeyedState, Vec<TableFile>)> {
-        let kinds = || plan.component.declaration().states.iter().map(|state| state.kind);
+        let lifetimes = Lifetimes::new(plan.states());
         #[cfg(feature = "rocksdb")]
         if let Some(rocksdb) = &self.rocksdb
-            && kinds().len() > 0
+            && !lifetimes.states().is_empty()
         {
             let name = format!("{}-{partition}", plan.id);
-            let (store, shared, missing) = rocksdb.store(&name, groups, from)?;
+            let (store, shared, missing) = rocksdb.store(&name, groups, from, &lifetimes)?;
             let (store, budget) = (Box::new(store), rocksdb.cells_bytes());
-            let keyed = KeyedState::on_store(kinds(), self.max_parallelism, store, budget);
+            let keyed = KeyedState::on_store(lifetimes, self.max_parallelism, store, budget);
             return Ok((restore(keyed, from, missing.iter(), groups)?, shared));
         }
         #[cfg(not(feature = "rocksdb"))]
         let _ = partition;
-        let keyed = KeyedState::on_heap(kinds(), self.max_parallelism);
+        let keyed = KeyedState::on_heap(lifetimes, self.max_parallelism);
         let all = from.iter().flat_map(|(_, start)| start.snapshots.iter().copied());
         Ok((restore(keyed, from, all, groups)?, Vec::new()))
     }
@@ -101,8 +101,8 @@ mod on_disk {
     use crate::checkpoint::tables;
     use crate::error::Result;
     use crate::job::plan::Plan;
-    use crate::state::LocalTables;
     use crate::state::rocksdb::{Memory, RocksDbStore, WorkingFolder};
+    use crate::state::{Lifetimes, LocalTables, Restamp};
 
     pub(super) struct RocksDb {
         folder: WorkingFolder,
@@ -133,25 +133,29 @@ mod on_disk {
             name: &str,
             groups: &Range<u32>,
             from: From<'_>,
+            lifetimes: &Lifetimes,
         ) -> Result<(RocksDbStore, Vec<TableFile>, Vec<PartitionSnapshot>)> {
             let folder = self.folder.path().join(name);
+            let create = || RocksDbStore::create(&folder, &self.memory, lifetimes);
             let Some((located, start)) = from else {
-                return Ok((RocksDbStore::create(&folder, &self.memory)?, Vec::new(), Vec::new()));
+                return Ok((create()?, Vec::new(), Vec::new()));
             };
             let storage = &*located.storage;
             let mut missing: Vec<PartitionSnapshot> =
                 start.snapshots.iter().map(|one| (*one).clone()).collect();
-            if !start.state_of.iter().copied().eq(0..start.state_of.len()) {
-                return Ok((RocksDbStore::create(&folder, &self.memory)?, Vec::new(), missing));
+            let same = (0..start.state_of.len()).map(|state| (state, Restamp::Keep));
+            if !start.state_of.iter().copied().eq(same) {
+                return Ok((create()?, Vec::new(), missing));
             }
             if let [only] = missing.as_mut_slice()
                 && (only.first_group..only.end_group) == *groups
                 && let Some(found) = only.tables.take()
             {
                 tables::fetch(storage, &found, &folder)?;
-                return Ok((RocksDbStore::open(&folder, &self.memory)?, found, missing));
+                let store = RocksDbStore::open(&folder, &self.memory, lifetimes)?;
+                return Ok((store, found, missing));
             }
-            let mut store = RocksDbStore::create(&folder, &self.memory)?;
+            let mut store = create()?;
             for (number, one) in missing.iter_mut().enumerate() {
                 if let Some(found) = one.tables.take() {
                     let folder = self.folder.path().join(format!("{name}.from-{number}"));

@@ -371,6 +371,7 @@ pub(super) fn open_context(plan: &OperatorPlan, partition: u32) -> OpenContext {
         partition,
         parallelism: plan.parallelism,
         params: plan.params.clone(),
+        ttl: plan.ttl.clone(),
     }
 }
 

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::checkpoint::Policy;
-use crate::model::{Format, Limits};
+use crate::model::{Format, Limits, Ttl};
+use crate::state::StateSettings;
 use crate::wasm::Component;
 
 /// A checked job.
@@ -175,12 +176,22 @@ pub struct OperatorPlan {
     pub inputs: Vec<InputPlan>,
     /// Parameters of the job file as text.
     pub params: Vec<(String, String)>,
+    /// For each declared state how long it lives: as declared, or as the job file says.
+    pub ttl: Vec<Option<Ttl>>,
     /// What the function may use.
     pub limits: Limits,
     /// What becomes of records that it cannot decode.
     pub malformed: MalformedPolicy,
     /// What becomes of records at which it faults.
     pub on_fault: FaultPolicy,
+}
+
+impl OperatorPlan {
+    /// Its keyed states in the order of their declaration.
+    pub fn states(&self) -> impl Iterator<Item = StateSettings> {
+        let declared = self.component.declaration().states.iter().zip(&self.ttl);
+        declared.map(|(state, ttl)| StateSettings { kind: state.kind, ttl: *ttl })
+    }
 }
 
 /// An edge into an operator.

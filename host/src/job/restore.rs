@@ -7,32 +7,37 @@ use super::plan::{OperatorPlan, Plan};
 use crate::checkpoint::catalog::Located;
 use crate::checkpoint::manifest::{Manifest, OperatorState, PartitionSnapshot, SourceState};
 use crate::error::{Error, Result};
-use crate::model::{KeyGroup, TIME_NONE};
+use crate::model::{KeyGroup, TIME_NONE, TimeDomain};
+use crate::state::Restamp;
+
+/// By index in the manifest, the index of a state in the function's declaration, and what becomes
+/// of its access times.
+type StatesOf = Vec<(usize, Restamp)>;
 
 /// A manifest that fits the plan.
 pub(super) struct Restored<'a> {
     pub(super) located: &'a Located,
     sources: BTreeMap<&'a str, &'a SourceState>,
     /// By id; and by index of a state in the manifest, its index in the function's declaration.
-    operators: BTreeMap<&'a str, (&'a OperatorState, Vec<usize>)>,
+    operators: BTreeMap<&'a str, (&'a OperatorState, StatesOf)>,
 }
 
 /// What one partition of an operator begins with.
 pub(super) struct PartitionStart<'a> {
     /// Which snapshots overlap with its key groups.
     pub(super) snapshots: Vec<&'a PartitionSnapshot>,
-    /// By index in the manifest, the index of the state in the function's declaration.
-    pub(super) state_of: Vec<usize>,
+    /// Which states of the manifest are which.
+    pub(super) state_of: StatesOf,
     /// The least watermark that was in force.
     pub(super) watermark: i64,
 }
 
 impl<'a> Restored<'a> {
-    /// Holds a manifest against the plan.
+    /// Holds a manifest against the plan. `now` is the host's clock.
     ///
     /// # Errors
     /// If it belongs to another job, or has what the job has no place for.
-    pub(super) fn new(located: &'a Located, plan: &Plan) -> Result<Self> {
+    pub(super) fn new(located: &'a Located, plan: &Plan, now: i64) -> Result<Self> {
         let manifest: &Manifest = &located.manifest;
         manifest.check_job(&plan.name)?;
         if manifest.max_parallelism != plan.max_parallelism {
@@ -58,7 +63,7 @@ impl<'a> Restored<'a> {
         for operator in &manifest.operators {
             match plan.operators.iter().find(|plan| plan.id == operator.id) {
                 Some(plan) => {
-                    let state_of = states_of(operator, plan)?;
+                    let state_of = states_of(operator, plan, now)?;
                     operators.insert(operator.id.as_str(), (operator, state_of));
                 }
                 None if operator.states.is_empty() => {}
@@ -82,17 +87,16 @@ impl<'a> Restored<'a> {
         let (operator, state_of) = self.operators.get(id)?;
         let overlaps =
             |one: &&PartitionSnapshot| one.first_group < groups.end && groups.start < one.end_group;
-        let watermarks = operator.partitions.iter().map(|one| one.watermark.unwrap_or(TIME_NONE));
         Some(PartitionStart {
             snapshots: operator.partitions.iter().filter(overlaps).collect(),
             state_of: state_of.clone(),
-            watermark: watermarks.min().unwrap_or(TIME_NONE),
+            watermark: watermark_of(operator),
         })
     }
 }
 
 /// Finds each state of the manifest among those that the function declares.
-fn states_of(operator: &OperatorState, plan: &OperatorPlan) -> Result<Vec<usize>> {
+fn states_of(operator: &OperatorState, plan: &OperatorPlan, now: i64) -> Result<StatesOf> {
     let declared = &plan.component.declaration().states;
     let find = |had: &crate::checkpoint::manifest::DeclaredState| {
         let (id, name) = (&plan.id, &had.name);
@@ -115,9 +119,36 @@ fn states_of(operator: &OperatorState, plan: &OperatorPlan) -> Result<Vec<usize>
                 "restore with the function that it had; a state of another kind needs another name",
             ));
         }
-        Ok(index)
+        Ok((index, restamp(had.stamped, plan.ttl[index].map(|ttl| ttl.domain), operator, now)))
     };
     operator.states.iter().map(find).collect()
+}
+
+/// What becomes of access times of one clock in a state with another, or of none. State that gets a
+/// time to live counts as accessed just now.
+fn restamp(
+    had: Option<TimeDomain>,
+    has: Option<TimeDomain>,
+    operator: &OperatorState,
+    now: i64,
+) -> Restamp {
+    let stamp = |domain| match domain {
+        TimeDomain::Processing => now,
+        TimeDomain::Event => watermark_of(operator),
+    };
+    match (had, has) {
+        (None, None) => Restamp::Keep,
+        (Some(had), Some(has)) if had == has => Restamp::Keep,
+        (Some(_), Some(has)) => Restamp::Replace(stamp(has)),
+        (None, Some(has)) => Restamp::Add(stamp(has)),
+        (Some(_), None) => Restamp::Remove,
+    }
+}
+
+/// The least watermark that was in force in an operator's partitions.
+fn watermark_of(operator: &OperatorState) -> i64 {
+    let watermarks = operator.partitions.iter().map(|one| one.watermark.unwrap_or(TIME_NONE));
+    watermarks.min().unwrap_or(TIME_NONE)
 }
 
 fn lacks(manifest: &Manifest, what: &str, id: &str) -> Error {

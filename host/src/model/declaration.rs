@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Ttl;
+
 /// How the host feeds a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -101,6 +103,8 @@ pub struct StateDeclaration {
     pub schema_version: u32,
     /// For people, and to compare versions.
     pub type_name: String,
+    /// How long it lives without an access; none = for ever.
+    pub ttl: Option<Ttl>,
 }
 
 /// A parameter of a function.

@@ -9,6 +9,7 @@ mod key;
 mod limits;
 mod packed;
 mod time;
+mod ttl;
 
 pub use batch::{Batch, Position};
 pub use declaration::{
@@ -19,3 +20,4 @@ pub use key::{KeyGroup, KeyHash, MAX_PARALLELISM_DEFAULT, MAX_PARALLELISM_LIMIT,
 pub use limits::Limits;
 pub use packed::Packed;
 pub use time::{TIME_END, TIME_NONE, TimeDomain, millis};
+pub use ttl::{STAMP_BYTES, Ttl, TtlUpdate, TtlVisibility, is_expired};

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// The watermark of an input that has said nothing yet.
 pub const TIME_NONE: i64 = i64::MIN;
 
@@ -13,8 +15,9 @@ pub fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Which clock a timer follows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Which clock a timer or a time to live follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum TimeDomain {
     /// The watermark of the stream.
     Event,

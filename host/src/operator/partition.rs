@@ -104,7 +104,9 @@ impl Operator {
         out: &mut Outputs,
     ) -> Result<usize> {
         let mut slots = std::mem::take(&mut self.slots);
+        self.state.keyed.set_clocks(self.watermark, now);
         self.state.enter(batch, &mut slots)?;
+        let first = start;
         let mut start = start;
         // A record that the function named as the one at which it gave up is called by itself.
         let mut suspect = usize::MAX;
@@ -136,6 +138,7 @@ impl Operator {
         }
         self.state.keyed.sweep(slots.iter().copied().chain(self.touched.drain(..)));
         self.state.keyed.trim()?;
+        self.state.keyed.clean_up(start - first);
         self.slots = slots;
         Ok(start)
     }

@@ -38,7 +38,7 @@ pub(super) fn apply(cell: &mut Option<Cell>, kind: StateKind, operation: u8, ent
     }
 }
 
-fn append(bytes: &mut Cell, string: &[u8]) {
+pub(super) fn append(bytes: &mut Cell, string: &[u8]) {
     let length = u32::try_from(string.len()).expect("one string is below 4 GiB");
     bytes.extend_from_slice(&length.to_le_bytes());
     bytes.extend_from_slice(string);
@@ -54,6 +54,27 @@ fn string_at(bytes: &[u8], offset: usize) -> (&[u8], usize) {
     let (length, rest) = bytes[offset..].split_first_chunk::<4>().expect("cells are well formed");
     let length = u32::from_le_bytes(*length) as usize;
     (&rest[..length], offset + 4 + length)
+}
+
+/// The elements of a list (one string each) or the entries of a map (two): where each is, and its
+/// last string.
+pub(super) fn strings(
+    bytes: &[u8],
+    parts: usize,
+) -> impl Iterator<Item = (std::ops::Range<usize>, &[u8])> {
+    let mut offset = 0;
+    std::iter::from_fn(move || {
+        let start = offset;
+        let mut last = None;
+        for _ in 0..parts {
+            if offset >= bytes.len() {
+                return None;
+            }
+            let (string, next) = string_at(bytes, offset);
+            (last, offset) = (Some(string), next);
+        }
+        last.map(|last| (start..offset, last))
+    })
 }
 
 /// Where the entry of `key` is, or, if there is none, the empty range where it belongs.

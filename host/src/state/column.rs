@@ -39,6 +39,11 @@ impl Column {
         Self { kind, cells: Vec::new() }
     }
 
+    /// The kind of its cells.
+    pub(super) fn kind(&self) -> StateKind {
+        self.kind
+    }
+
     /// Makes room for so many slots.
     pub(super) fn grow(&mut self, slots: usize) {
         if self.cells.len() < slots {

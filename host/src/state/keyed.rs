@@ -5,12 +5,13 @@ use super::cache::Cache;
 use super::column::{Column, Effect, StateChange};
 use super::entry::{Entry, EntryKind};
 use super::key_table::KeyTable;
+use super::lifetimes::{Alive, Lifetimes, Remains, Restamp, remains};
 use super::snapshot::{Cursor, Rows};
 use super::store::{Frozen, Store};
 use super::timers::Timers;
 use super::{Slot, SnapshotForm};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{KeyGroup, KeyHash, Packed, StateKind, TimeDomain};
+use crate::model::{KeyGroup, KeyHash, Packed, TimeDomain};
 
 /// All that a partition remembers of its keys.
 #[derive(Debug)]
@@ -23,29 +24,35 @@ pub struct KeyedState {
     max_parallelism: u32,
     cache: Option<Cache>,
     snapshot: Option<Cursor>,
+    lifetimes: Lifetimes,
+    /// The slot that is looked at next for what has expired.
+    next_clean: usize,
 }
 
 impl KeyedState {
-    /// Without anything yet, on the heap, for states of these kinds.
-    pub fn on_heap(kinds: impl IntoIterator<Item = StateKind>, max_parallelism: u32) -> Self {
+    /// Without anything yet, on the heap.
+    pub fn on_heap(lifetimes: Lifetimes, max_parallelism: u32) -> Self {
+        let kinds = lifetimes.states().iter().map(|state| state.kind);
         Self {
             keys: KeyTable::default(),
-            columns: kinds.into_iter().map(Column::new).collect(),
+            columns: kinds.map(Column::new).collect(),
             timers: Default::default(),
             max_parallelism,
             cache: None,
             snapshot: None,
+            lifetimes,
+            next_clean: 0,
         }
     }
 
     /// As a cache of `budget` bytes above a store, with what the store holds.
     pub fn on_store(
-        kinds: impl IntoIterator<Item = StateKind>,
+        lifetimes: Lifetimes,
         max_parallelism: u32,
         store: Box<dyn Store>,
         budget: usize,
     ) -> Self {
-        let mut state = Self::on_heap(kinds, max_parallelism);
+        let mut state = Self::on_heap(lifetimes, max_parallelism);
         state.cache = Some(Cache::new(store, budget, state.columns.len(), max_parallelism));
         state
     }
@@ -207,12 +214,17 @@ impl KeyedState {
     /// # Errors
     /// If the store fails.
     pub fn begin_snapshot(&mut self, form: SnapshotForm) -> Result<Frozen> {
-        self.snapshot = Some(Cursor::new(self.keys.slots(), self.max_parallelism));
+        let horizons = self.lifetimes.horizons(|ttl| ttl.cleanup_in_full_snapshot);
+        let cursor = Cursor::new(self.keys.slots(), self.max_parallelism, horizons.clone());
+        self.snapshot = Some(cursor);
         let Some(cache) = &mut self.cache else { return Ok(Frozen::Nothing) };
         cache.write_back(&self.keys, &self.columns)?;
         match form {
             SnapshotForm::Native => cache.store.freeze_tables().map(Frozen::Tables),
-            SnapshotForm::Canonical => cache.store.freeze_entries().map(Frozen::Entries),
+            SnapshotForm::Canonical => {
+                let entries = cache.store.freeze_entries()?;
+                Ok(Frozen::Entries(Box::new(Alive::of(entries, &self.lifetimes, horizons))))
+            }
         }
     }
 
@@ -228,12 +240,56 @@ impl KeyedState {
         done
     }
 
+    /// Sets the clocks by which state expires: the watermark in force and the host's clock.
+    pub fn set_clocks(&self, watermark: i64, processing: i64) {
+        self.lifetimes.set_clocks(watermark, processing);
+    }
+
+    /// Looks at some keys on the heap, as many for each of so many records as each state wants, and
+    /// removes what has expired. Slots are not valid any more after this.
+    pub fn clean_up(&mut self, records: usize) {
+        let horizons = self.lifetimes.horizons(|ttl| ttl.cleanup_incrementally > 0);
+        if self.cache.is_some() || horizons.iter().all(Option::is_none) {
+            return;
+        }
+        let slots = self.keys.slots();
+        let wanted = self.lifetimes.states().iter().zip(&horizons);
+        let keys = wanted
+            .filter(|(_, horizon)| horizon.is_some())
+            .filter_map(|(state, _)| state.ttl.map(|ttl| ttl.cleanup_incrementally as usize))
+            .max();
+        for _ in 0..slots.min(records.saturating_mul(keys.unwrap_or(0))) {
+            let slot = Slot((self.next_clean % slots) as u32);
+            self.next_clean = (self.next_clean + 1) % slots;
+            self.clean_up_slot(slot, &horizons);
+        }
+    }
+
+    fn clean_up_slot(&mut self, slot: Slot, horizons: &[Option<i64>]) {
+        for (state, horizon) in horizons.iter().enumerate() {
+            let Some(horizon) = *horizon else { continue };
+            let column = &self.columns[state];
+            let Some(stored) = column.get(slot) else { continue };
+            let left = match remains(stored, column.kind(), horizon) {
+                Remains::All => continue,
+                Remains::Some(left) => Some(left),
+                Remains::Nothing => None,
+            };
+            self.about_to_change(slot);
+            self.columns[state].set(slot, left.as_deref());
+            if left.is_none() {
+                self.keys.release(slot);
+                self.keys.sweep(slot);
+            }
+        }
+    }
+
     /// Adds an entry of a snapshot. `state_of` says which of this partition's states an entry's
-    /// index means.
+    /// index means, and what becomes of its access times.
     ///
     /// # Errors
     /// If the entry cannot be, or the store fails.
-    pub fn restore_entry(&mut self, entry: Entry<'_>, state_of: &[usize]) -> Result<()> {
+    pub fn restore_entry(&mut self, entry: Entry<'_>, state_of: &[(usize, Restamp)]) -> Result<()> {
         let slot = self.keys.enter(entry.key, KeyHash::of(entry.key));
         self.grow();
         let domain = match entry.kind {
@@ -241,8 +297,10 @@ impl KeyedState {
             EntryKind::ProcessingTimer => TimeDomain::Processing,
             EntryKind::State(index) => {
                 let state = state_of.get(usize::from(index)).copied();
-                let state = state.ok_or_else(|| malformed("it has a state of no name"))?;
-                return self.restore_cell(slot, state, entry.value);
+                let found = state.ok_or_else(|| malformed("it has a state of no name"))?;
+                let (state, restamp) = found;
+                let restamped = restamp.apply(entry.value, self.columns[state].kind());
+                return self.restore_cell(slot, state, restamped.as_deref().unwrap_or(entry.value));
             }
         };
         let time = entry.value.try_into().map_err(|_| malformed("it has a timer of no time"))?;

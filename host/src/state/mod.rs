@@ -16,6 +16,7 @@ mod column;
 pub mod entry;
 mod key_table;
 mod keyed;
+mod lifetimes;
 #[cfg(feature = "rocksdb")]
 pub mod rocksdb;
 mod snapshot;
@@ -25,6 +26,7 @@ mod timers;
 pub use column::StateChange;
 pub use key_table::{KeyTable, Slot};
 pub use keyed::KeyedState;
+pub use lifetimes::{Lifetimes, Restamp, StateSettings};
 pub use store::{Frozen, FrozenEntries, LocalFile, LocalTables, Store, StoredKey};
 pub use timers::Timers;
 

@@ -9,6 +9,7 @@ use super::Slot;
 use super::column::Column;
 use super::entry::{self, Entry, EntryKind};
 use super::key_table::KeyTable;
+use super::lifetimes::{Horizons, Remains, remains};
 use super::timers::Timers;
 use crate::model::KeyGroup;
 
@@ -46,10 +47,12 @@ pub(super) struct Cursor {
     chunk_bytes: usize,
     ready: Vec<(KeyGroup, Vec<u8>)>,
     copied_bytes: usize,
+    /// What is left out.
+    horizons: Horizons,
 }
 
 impl Cursor {
-    pub(super) fn new(slots: usize, max_parallelism: u32) -> Self {
+    pub(super) fn new(slots: usize, max_parallelism: u32, horizons: Horizons) -> Self {
         let groups = max_parallelism as usize;
         Self {
             next: 0,
@@ -59,6 +62,7 @@ impl Cursor {
             chunk_bytes: (HELD_BYTES / groups).clamp(256, CHUNK_BYTES),
             ready: Vec::new(),
             copied_bytes: 0,
+            horizons,
         }
     }
 
@@ -74,8 +78,13 @@ impl Cursor {
         let before = bytes.len();
         let key = rows.keys.key(slot);
         for (index, column) in (0..).zip(rows.columns) {
-            if let Some(value) = column.get(slot) {
-                entry::push(bytes, Entry { kind: EntryKind::State(index), key, value });
+            let Some(value) = column.get(slot) else { continue };
+            let kind = EntryKind::State(index);
+            let horizon = self.horizons[usize::from(index)];
+            match horizon.map(|horizon| remains(value, column.kind(), horizon)) {
+                None | Some(Remains::All) => entry::push(bytes, Entry { kind, key, value }),
+                Some(Remains::Some(left)) => entry::push(bytes, Entry { kind, key, value: &left }),
+                Some(Remains::Nothing) => {}
             }
         }
         let kinds = [EntryKind::EventTimer, EntryKind::ProcessingTimer];

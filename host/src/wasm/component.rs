@@ -7,7 +7,7 @@ use wasmtime::component::types::ComponentItem;
 
 use super::bindings::{OperatorPre, declarations};
 use super::instance::{GuestState, Instance};
-use super::{Engine, LogSink};
+use super::{Engine, LogSink, ttl};
 use crate::error::{Error, Result};
 use crate::model::{
     Declaration, Fault, Format, Input, Kind, Limits, Output, Parameter, StateDeclaration, StateKind,
@@ -231,6 +231,7 @@ fn convert(declared: declarations::Declaration) -> Declaration {
         kind: state_kind(s.kind),
         schema_version: s.schema_version,
         type_name: s.type_name,
+        ttl: s.ttl.map(ttl::from_contract),
     };
     let parameter = |p: declarations::ParameterDeclaration| Parameter {
         name: p.name,

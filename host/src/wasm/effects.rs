@@ -3,7 +3,7 @@
 
 use super::bindings::types;
 use crate::model::{
-    Declaration, Fault, FaultReason, Format, Limits, Packed, StateKind, TimeDomain,
+    Declaration, Fault, FaultReason, Format, Limits, Packed, STAMP_BYTES, StateKind, TimeDomain,
 };
 
 /// All that a call does to the world. Applied as a whole or not at all.
@@ -63,19 +63,28 @@ pub struct TimerChange {
     pub origin: u32,
 }
 
-/// Checks what a call over `causes` records (or timers) with `keys` distinct keys returned.
+/// What a call was about.
+pub(super) struct Extent<'a> {
+    /// How many records or timers.
+    pub(super) causes: usize,
+    /// How many distinct keys.
+    pub(super) keys: usize,
+    /// For each declared state, whether what it holds begins with access times.
+    pub(super) stamped: &'a [bool],
+}
+
+/// Checks what a call returned.
 pub(super) fn check(
     raw: types::Effects,
     declaration: &Declaration,
-    causes: usize,
-    keys: usize,
+    call: &Extent<'_>,
     limits: &Limits,
 ) -> Result<Effects, Fault> {
     let bad =
         |what: String| Fault::new(FaultReason::BadEffects, format!("malformed effects: {what}"));
-    let outputs = check_outputs(raw.outputs, declaration, causes).map_err(bad)?;
-    let states = check_states(raw.states, declaration, keys).map_err(bad)?;
-    let timers = check_timers(raw.timers, declaration, causes).map_err(bad)?;
+    let outputs = check_outputs(raw.outputs, declaration, call.causes).map_err(bad)?;
+    let states = check_states(raw.states, declaration, call).map_err(bad)?;
+    let timers = check_timers(raw.timers, declaration, call.causes).map_err(bad)?;
     let bytes: usize = outputs.iter().map(|column| column.values.bytes.len()).sum();
     if bytes > limits.output_bytes {
         let limit = limits.output_bytes;
@@ -156,7 +165,7 @@ fn check_outputs(
 fn check_states(
     raw: Vec<types::StateChanges>,
     declaration: &Declaration,
-    keys: usize,
+    call: &Extent<'_>,
 ) -> Checked<Vec<StateChanges>> {
     let mut seen = vec![false; declaration.states.len()];
     let check = |column: types::StateChanges| {
@@ -172,32 +181,45 @@ fn check_states(
         let entries = check_packed(column.entries, &what)?;
         check_length(column.keys.len(), entries.len(), &format!("the keys of {what}"))?;
         check_length(column.operations.len(), entries.len(), &format!("the operations of {what}"))?;
-        check_indexes(&column.keys, keys, &what, "key")?;
-        check_operations(declared.kind, &column.operations, &entries)
+        check_indexes(&column.keys, call.keys, &what, "key")?;
+        let is_stamped = call.stamped.get(state).copied().unwrap_or(false);
+        check_operations(declared.kind, is_stamped, &column.operations, &entries)
             .map_err(|problem| format!("{what} {problem}"))?;
         Ok(StateChanges { state, keys: column.keys, operations: column.operations, entries })
     };
     raw.into_iter().map(check).collect()
 }
 
-fn check_operations(kind: StateKind, operations: &[u8], entries: &Packed) -> Checked<()> {
+fn check_operations(
+    kind: StateKind,
+    is_stamped: bool,
+    operations: &[u8],
+    entries: &Packed,
+) -> Checked<()> {
     let highest = if kind == StateKind::Map { 2 } else { 1 };
     if let Some(operation) = operations.iter().find(|&&operation| operation > highest) {
         return Err(format!("gets operation {operation}, which its kind does not have"));
     }
-    if kind != StateKind::Map {
+    if kind != StateKind::Map && !is_stamped {
         return Ok(());
     }
     let puts = operations.iter().zip(entries.iter()).filter(|(operation, _)| **operation == 1);
     for (_, entry) in puts {
-        let key_fits = entry
-            .split_first_chunk::<4>()
-            .is_some_and(|(length, rest)| u32::from_le_bytes(*length) as usize <= rest.len());
-        if !key_fits {
+        let value = if kind == StateKind::Map { map_value(entry) } else { Some(entry) };
+        let Some(value) = value else {
             return Err("gets a put whose entry is shorter than its key".into());
+        };
+        if is_stamped && value.len() < STAMP_BYTES {
+            return Err("has a time to live and gets a put without an access time".into());
         }
     }
     Ok(())
+}
+
+/// The value of an entry that is put to a map, if its key fits.
+fn map_value(entry: &[u8]) -> Option<&[u8]> {
+    let (length, rest) = entry.split_first_chunk::<4>()?;
+    rest.get(u32::from_le_bytes(*length) as usize..)
 }
 
 fn check_timers(

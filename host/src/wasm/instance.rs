@@ -10,10 +10,10 @@ use std::sync::Arc;
 use wasmtime::{ResourceLimiter, Store, Trap, WasmBacktrace};
 
 use super::bindings::{self, Operator, OperatorPre, types};
-use super::effects::{self, Effects};
+use super::effects::{self, Effects, Extent};
 use super::engine::TICK;
-use super::{Component, Engine, bindings::declarations};
-use crate::model::{Fault, FaultReason, Limits, Packed, TimeDomain};
+use super::{Component, Engine, bindings::declarations, ttl};
+use crate::model::{Fault, FaultReason, Limits, Packed, TimeDomain, Ttl};
 
 /// The severity of a guest's log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +68,8 @@ pub struct OpenContext {
     pub parallelism: u32,
     /// Parameters as text.
     pub params: Vec<(String, String)>,
+    /// For each declared state, how long it lives in this job.
+    pub ttl: Vec<Option<Ttl>>,
 }
 
 /// One declared state for the keys of a call, as the contract's `state-column`.
@@ -125,6 +127,8 @@ pub struct Instance {
     guest: Operator,
     component: Component,
     limits: Limits,
+    /// For each declared state, whether what it holds begins with access times.
+    stamped: Vec<bool>,
 }
 
 impl fmt::Debug for Instance {
@@ -147,15 +151,20 @@ impl Instance {
         let (mut store, guest) = instantiate(component.engine(), component.pre(), limits, log)?;
         let parameters: Vec<(&str, &str)> =
             context.params.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let ttl: Vec<_> =
+            context.ttl.iter().map(|ttl| ttl.as_ref().map(ttl::to_contract)).collect();
+        let stamped = context.ttl.iter().map(Option::is_some).collect();
         let context = bindings::OpenContext {
             operator: &context.operator,
             partition: context.partition,
             parallelism: context.parallelism,
             parameters: &parameters,
+            ttl: &ttl,
         };
         let answer = guest.tidegate_function_function().call_open(&mut store, context);
         finish(&mut store, limits, answer)?.map_err(|fault| convert_fault(fault, 0))?;
-        Ok(Self { store, guest, component: component.clone(), limits: limits.clone() })
+        let (component, limits) = (component.clone(), limits.clone());
+        Ok(Self { store, guest, component, limits, stamped })
     }
 
     /// Asks a fresh instance what it is.
@@ -209,7 +218,8 @@ impl Instance {
         let answer = finish(&mut self.store, &self.limits, answer)?;
         let raw = answer.map_err(|fault| convert_fault(fault, causes))?;
         let declaration = self.component.declaration();
-        effects::check(raw, declaration, causes, call.keys.len(), &self.limits)
+        let call = Extent { causes, keys: call.keys.len(), stamped: &self.stamped };
+        effects::check(raw, declaration, &call, &self.limits)
     }
 
     /// Asks for the key of each record.

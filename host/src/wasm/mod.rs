@@ -8,6 +8,7 @@ mod component;
 mod effects;
 mod engine;
 mod instance;
+mod ttl;
 
 pub use component::{CONTRACT_VERSION, Component};
 pub use effects::{Effects, OutputColumn, StateChanges, TimerChange, TimerOperation};

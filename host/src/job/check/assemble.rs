@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::graph::{Edge, Graph, Node};
-use super::operators::CheckedOperator;
+use super::operators::{self, CheckedOperator};
 use super::recovery;
 use crate::job::plan::{
     BackendPlan, CheckpointPlan, InputPlan, OperatorPlan, Plan, RestartPlan, SinkConnector,
@@ -120,12 +120,14 @@ fn operator(
     parallelism: u32,
     inputs: Vec<InputPlan>,
 ) -> OperatorPlan {
+    let ttl = operators::ttl(&spec, component.declaration());
     OperatorPlan {
         id: spec.id.value,
         component,
         parallelism,
         inputs,
         params: spec.params.into_iter().map(|(name, text)| (name, text.value)).collect(),
+        ttl,
         limits: spec.limits,
         malformed: spec.malformed,
         on_fault: spec.on_fault,

@@ -6,7 +6,7 @@ use crate::job::plan::Partitioning;
 use crate::job::spec::{
     At, InputSpec, JobFile, OperatorSpec, PartitionSpec, name_hint, parse_duration,
 };
-use crate::model::{Declaration, Kind};
+use crate::model::{Declaration, Kind, StateDeclaration, Ttl};
 
 /// An operator of which nothing is wrong.
 #[derive(Debug)]
@@ -34,6 +34,7 @@ pub fn check(
         let declaration = declared[index]?;
         check_kind(spec, declaration.kind, findings);
         check_params(spec, declaration, findings);
+        check_ttl(spec, declaration, findings);
         let edges = &graph.inputs[index];
         let checker = Checker { file, spec, declaration, parallelism };
         let partitions = checker.check_inputs(edges, findings)?;
@@ -226,6 +227,26 @@ fn check_params(spec: &OperatorSpec, declaration: &Declaration, findings: &mut F
             findings.problem(at.problem(what).hint(hint));
         }
     }
+}
+
+fn check_ttl(spec: &OperatorSpec, declaration: &Declaration, findings: &mut Findings) {
+    let declared = &declaration.states;
+    for (name, at) in &spec.ttl {
+        if !declared.iter().any(|state| state.name == *name) {
+            let hint = name_hint(name, "states", declared.iter().map(|s| s.name.as_str()));
+            let what = format!("is no state of the function of `{}`", *spec.id);
+            findings.problem(at.problem(what).hint(hint));
+        }
+    }
+}
+
+/// How long each declared state lives: as the job file says, or as declared.
+pub fn ttl(spec: &OperatorSpec, declaration: &Declaration) -> Vec<Option<Ttl>> {
+    let of = |state: &StateDeclaration| {
+        let written = spec.ttl.iter().find(|(name, _)| *name == state.name);
+        written.map_or(state.ttl, |(_, at)| at.value)
+    };
+    declaration.states.iter().map(of).collect()
 }
 
 /// What to write instead, if a text is not of the type that a function declares. Types are words

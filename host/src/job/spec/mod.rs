@@ -20,6 +20,7 @@ mod source;
 mod state;
 #[cfg(test)]
 mod tests;
+mod ttl;
 mod units;
 mod values;
 

@@ -2,6 +2,7 @@
 
 use super::document::Value;
 use super::section::{At, Mismatch, Section};
+use super::ttl::TtlSpec;
 use super::{names, read_id, values};
 use crate::job::plan::{FaultPolicy, Field, MalformedPolicy};
 use crate::model::Limits;
@@ -28,6 +29,8 @@ pub struct OperatorSpec {
     pub inputs: Option<At<Vec<InputSpec>>>,
     /// Parameters as text.
     pub params: Vec<(String, At<String>)>,
+    /// How long states live, where it is not as declared.
+    pub ttl: Vec<TtlSpec>,
     /// What the function may use.
     pub limits: Limits,
     /// What becomes of records that it cannot decode.
@@ -69,12 +72,13 @@ pub fn read(mut section: Section<'_, '_>) -> OperatorSpec {
     let parallelism = section.optional("parallelism", values::parallelism);
     let inputs = read_inputs(&mut section);
     let params = section.section("params").map(|mut section| section.entries(values::parameter));
+    let ttl = super::ttl::read(&mut section);
     let limits = read_limits(&mut section);
     let malformed = section.or("malformed", values::malformed, MalformedPolicy::default());
     let on_fault = section.or("on_fault", values::on_fault, FaultPolicy::default());
     section.finish();
     let params = params.unwrap_or_default();
-    OperatorSpec { id, component, parallelism, inputs, params, limits, malformed, on_fault }
+    OperatorSpec { id, component, parallelism, inputs, params, ttl, limits, malformed, on_fault }
 }
 
 const INPUTS_SHAPE: &str = "inputs = [{ from = \"clicks\", partition = { key = 0 } }]";

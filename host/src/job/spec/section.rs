@@ -213,6 +213,36 @@ impl<'p, 'n> Section<'p, 'n> {
         entries
     }
 
+    /// All keys of a table whose keys are free and whose values are tables, or what `other` reads.
+    pub fn tables<T>(
+        &mut self,
+        shape: &str,
+        other: Read<T>,
+        mut read: impl FnMut(Section<'_, 'n>) -> T,
+    ) -> Vec<(String, At<T>)> {
+        let table = self.table;
+        let mut entries = Vec::new();
+        for (key, node) in table {
+            let at = self.place(key, node);
+            let value = match &node.value {
+                Value::Table(table) => {
+                    let path = at.path.clone();
+                    Ok(read(Section::new(&mut *self.problems, path, &at.origin, table)))
+                }
+                Value::Text(_) => other(&node.value),
+                other => {
+                    let what = format!("is {}, not a table", other.describe());
+                    Err(Mismatch { what, hint: format!("write `{key} = {shape}`") })
+                }
+            };
+            match value {
+                Ok(value) => entries.push((key.clone(), at.with(value))),
+                Err(mismatch) => self.report(at.problem(mismatch.what).hint(mismatch.hint)),
+            }
+        }
+        entries
+    }
+
     /// Reports every key that was not asked for.
     pub fn finish(self) {
         for (key, node) in self.table.iter().filter(|(key, _)| !self.asked.contains(&key.as_str()))

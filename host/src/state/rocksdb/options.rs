@@ -3,9 +3,11 @@
 //! Defaults that matter here and stay: checksums of all that is read, levels that grow from the
 //! last one down, no `fsync` where `fdatasync` does. What cannot be had: no sync of files at all.
 
+use rocksdb::compaction_filter::Decision as CompactionDecision;
 use rocksdb::{BlockBasedOptions, DBCompressionType, LogLevel, Options, ReadOptions, WriteOptions};
 
-use super::Memory;
+use super::{Memory, key};
+use crate::state::Lifetimes;
 
 /// Files that one store keeps open. The usual limit of a process is 1024 for all of it.
 const OPEN_FILES: i32 = 128;
@@ -17,8 +19,16 @@ const ARENA_BLOCK_BYTES: usize = 64 << 10;
 pub(super) const NEW_FILES_MAX: u32 = 20;
 
 /// For a store that lives within `memory`.
-pub(super) fn for_store(memory: &Memory) -> Options {
+pub(super) fn for_store(memory: &Memory, lifetimes: &Lifetimes) -> Options {
     let mut options = for_reading();
+    if lifetimes.clean_up_in_compaction() {
+        let lifetimes = lifetimes.clone();
+        options.set_compaction_filter("tidegate-ttl", move |_level, key, cell| {
+            let state = key::read(key).map(|stored| stored.state);
+            let is_over = state.is_some_and(|state| lifetimes.has_expired(state, cell));
+            if is_over { CompactionDecision::Remove } else { CompactionDecision::Keep }
+        });
+    }
     let mut tables = BlockBasedOptions::default();
     tables.set_block_cache(&memory.blocks);
     // Filters and indices count as memory too; those of new files are needed by every read.

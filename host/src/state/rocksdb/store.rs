@@ -16,7 +16,7 @@ use super::frozen::View;
 use super::{Memory, key, options};
 use crate::error::{Error, Result};
 use crate::model::Packed;
-use crate::state::{FrozenEntries, LocalFile, LocalTables, Store, StoredKey};
+use crate::state::{FrozenEntries, Lifetimes, LocalFile, LocalTables, Store, StoredKey};
 
 /// The only column family. Multi-get asks for it by name.
 const COLUMN_FAMILY: &str = "default";
@@ -40,12 +40,13 @@ pub struct RocksDbStore {
 }
 
 impl RocksDbStore {
-    /// An empty store in a folder that is not there yet.
+    /// An empty store in a folder that is not there yet. What has expired goes when files are
+    /// compacted.
     ///
     /// # Errors
     /// If the folder holds a store, or the disk fails.
-    pub fn create(folder: &Path, memory: &Memory) -> Result<Self> {
-        let mut options = options::for_store(memory);
+    pub fn create(folder: &Path, memory: &Memory, lifetimes: &Lifetimes) -> Result<Self> {
+        let mut options = options::for_store(memory, lifetimes);
         options.create_if_missing(true);
         options.set_error_if_exists(true);
         Self::with_options(folder, options).map_err(|cause| failed("create", folder, cause))
@@ -56,8 +57,8 @@ impl RocksDbStore {
     ///
     /// # Errors
     /// Of kind `Corruption` if the files are not those of a whole checkpoint; if the disk fails.
-    pub fn open(folder: &Path, memory: &Memory) -> Result<Self> {
-        let options = options::for_store(memory);
+    pub fn open(folder: &Path, memory: &Memory, lifetimes: &Lifetimes) -> Result<Self> {
+        let options = options::for_store(memory, lifetimes);
         Self::with_options(folder, options).map_err(|cause| unusable(folder, cause))
     }
 

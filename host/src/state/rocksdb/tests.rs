@@ -10,9 +10,9 @@ use proptest::prelude::*;
 
 use super::{Memory, RocksDbStore, read_tables};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::KeyGroup;
+use crate::model::{KeyGroup, StateKind, TimeDomain, Ttl, TtlUpdate, TtlVisibility};
 use crate::state::entry::{Entry, EntryKind};
-use crate::state::{FrozenEntries, LocalTables, Store, StoredKey};
+use crate::state::{FrozenEntries, Lifetimes, LocalTables, StateSettings, Store, StoredKey};
 
 const ALL: Range<u32> = 0..32_768;
 
@@ -44,8 +44,14 @@ impl Drop for Folder {
     }
 }
 
+/// Of states that live for ever.
+fn forever() -> Lifetimes {
+    Lifetimes::new([])
+}
+
 fn new_store(folder: &Folder) -> RocksDbStore {
-    RocksDbStore::create(&folder.join("count-0"), &Memory::new(MEMORY_BYTES, 1)).unwrap()
+    RocksDbStore::create(&folder.join("count-0"), &Memory::new(MEMORY_BYTES, 1), &forever())
+        .unwrap()
 }
 
 fn stored(group: u32, state: u16, key: &[u8]) -> StoredKey<'_> {
@@ -148,7 +154,9 @@ fn stores_of_a_process_keep_to_one_budget() {
     let memory = Memory::new(MEMORY_BYTES, 4);
     assert_eq!(memory.cells_bytes(), 2 << 20);
     let mut stores: Vec<_> = (0..4)
-        .map(|number| RocksDbStore::create(&folder.join(&number.to_string()), &memory).unwrap())
+        .map(|number| {
+            RocksDbStore::create(&folder.join(&number.to_string()), &memory, &forever()).unwrap()
+        })
         .collect();
     let cell = vec![7; 16 << 10];
     // 32 MiB altogether.
@@ -186,10 +194,10 @@ fn batches_of_any_size_are_written_whole() {
 fn groups_come_from_the_files_of_several_stores() {
     let folder = Folder::new();
     let memory = Memory::new(MEMORY_BYTES, 1);
-    let mut target = RocksDbStore::create(&folder.join("target"), &memory).unwrap();
+    let mut target = RocksDbStore::create(&folder.join("target"), &memory, &forever()).unwrap();
     let mut expected = Model::new();
     for (name, groups) in [("a", 20..64), ("b", 64..80), ("c", 200..300)] {
-        let mut source = RocksDbStore::create(&folder.join(name), &memory).unwrap();
+        let mut source = RocksDbStore::create(&folder.join(name), &memory, &forever()).unwrap();
         let entries = fill(&mut source, 20_000);
         let tables = source.freeze_tables().unwrap();
         target.import(&tables.folder, &groups).unwrap();
@@ -217,7 +225,8 @@ fn a_disk_that_fails_is_told_and_stays_told() {
 #[test]
 fn a_flush_that_fails_is_told_to_the_writer() {
     let folder = Folder::new();
-    let mut store = RocksDbStore::create(&folder.join("a"), &Memory::new(MEMORY_BYTES, 4)).unwrap();
+    let mut store =
+        RocksDbStore::create(&folder.join("a"), &Memory::new(MEMORY_BYTES, 4), &forever()).unwrap();
     fs::remove_dir_all(folder.join("a")).unwrap();
     // Much more than a store may keep in memory.
     let cell = vec![1; 64 << 10];
@@ -242,7 +251,7 @@ fn files_that_are_not_those_of_a_checkpoint_are_refused() {
         break_file(&path);
         let read = entries_in(&tables.folder, &ALL).unwrap_err();
         assert_eq!(read.kind, ErrorKind::Corruption, "{read} {:?}", read.source);
-        match RocksDbStore::open(&tables.folder, &Memory::new(MEMORY_BYTES, 1)) {
+        match RocksDbStore::open(&tables.folder, &Memory::new(MEMORY_BYTES, 1), &forever()) {
             Err(error) => assert_eq!(error.kind, ErrorKind::Corruption, "{:?}", error.source),
             // A block is checked when it is read.
             Ok(_) => assert_eq!(name, ".sst"),
@@ -269,10 +278,10 @@ fn an_empty_store_can_be_frozen_and_opened() {
     let memory = Memory::new(MEMORY_BYTES, 1);
     let tables = new_store(&folder).freeze_tables().unwrap();
     assert!(entries_in(&tables.folder, &ALL).unwrap().is_empty());
-    let mut opened = RocksDbStore::open(&tables.folder, &memory).unwrap();
+    let mut opened = RocksDbStore::open(&tables.folder, &memory, &forever()).unwrap();
     opened.import(&tables.folder, &ALL).unwrap();
     drop(opened);
-    let error = RocksDbStore::create(&tables.folder, &memory).unwrap_err();
+    let error = RocksDbStore::create(&tables.folder, &memory, &forever()).unwrap_err();
     assert!(error.message.starts_with("cannot create the state in "), "{error}");
 }
 
@@ -381,7 +390,7 @@ impl Pair<'_> {
         for file in &tables.files {
             fs::hard_link(tables.folder.join(&file.name), folder.join(&file.name)).unwrap();
         }
-        self.store = Some(RocksDbStore::open(&folder, &self.memory).unwrap());
+        self.store = Some(RocksDbStore::open(&folder, &self.memory, &forever()).unwrap());
         self.model = model.clone();
         self.tables = Some((tables, model));
     }
@@ -412,4 +421,30 @@ proptest! {
             prop_assert_eq!(entries_in(&tables.folder, &ALL).unwrap(), expected);
         }
     }
+}
+
+#[test]
+fn what_has_expired_goes_when_files_are_compacted() {
+    let folder = Folder::new();
+    let ttl = Ttl {
+        time_ms: 10,
+        domain: TimeDomain::Processing,
+        update: TtlUpdate::OnCreateAndWrite,
+        visibility: TtlVisibility::NeverReturnExpired,
+        cleanup_in_full_snapshot: false,
+        cleanup_incrementally: 0,
+        cleanup_in_compaction: true,
+    };
+    let lifetimes = Lifetimes::new([StateSettings { kind: StateKind::Value, ttl: Some(ttl) }]);
+    let memory = Memory::new(MEMORY_BYTES, 1);
+    let mut store = RocksDbStore::create(&folder.join("count-0"), &memory, &lifetimes).unwrap();
+    put(&mut store, b"old", &5_i64.to_le_bytes()).unwrap();
+    put(&mut store, b"young", &6_i64.to_le_bytes()).unwrap();
+    store.freeze_tables().unwrap();
+    lifetimes.set_clocks(0, 15);
+    store.db.compact_range::<&[u8], &[u8]>(None, None);
+    let mut left = Vec::new();
+    let wanted = [stored(1, 0, b"old"), stored(1, 0, b"young")];
+    store.load(&wanted, &mut |index, _| left.push(index)).unwrap();
+    assert_eq!(left, [1]);
 }

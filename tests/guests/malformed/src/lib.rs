@@ -36,6 +36,7 @@ impl Guest for Malformed {
             name: name.into(),
             kind,
             schema_version: 1,
+            ttl: None,
             type_name: "bytes".into(),
         };
         let mode = ParameterDeclaration {
