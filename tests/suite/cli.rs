@@ -96,6 +96,9 @@ fn inspect_shows_the_declaration() {
     {
         assert!(tour.contains(text), "{text:?} is not in\n{tour}");
     }
+    let session = inspect("ttl-session");
+    let life = "first-page: Value of String, schema version 1, lives 10s in processing time";
+    assert!(session.contains(life), "{session}");
     let split = inspect("split");
     for text in ["process function", "marked: lines", "word: text, default poison"] {
         assert!(split.contains(text), "{text:?} is not in\n{split}");

@@ -62,6 +62,11 @@ fn state_tour() {
     assert_example("state-tour", first_field);
 }
 
+#[test]
+fn ttl_session() {
+    assert_example("ttl-session", first_field);
+}
+
 /// What this file tests is what there is.
 #[test]
 fn no_example_is_left_out() {
@@ -72,7 +77,14 @@ fn no_example_is_left_out() {
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect();
     names.sort();
-    let tested =
-        ["avg-ts", "fake-window", "periodic-pv", "state-tour", "temp-alert", "temp-alert-flat-map"];
+    let tested = [
+        "avg-ts",
+        "fake-window",
+        "periodic-pv",
+        "state-tour",
+        "temp-alert",
+        "temp-alert-flat-map",
+        "ttl-session",
+    ];
     assert_eq!(names, tested);
 }

@@ -19,4 +19,5 @@ mod recovery;
 mod savepoints;
 mod simulation;
 mod tidy;
+mod ttl;
 mod unseen_jobs;

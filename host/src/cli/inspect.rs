@@ -2,13 +2,14 @@
 
 use std::fmt::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::json;
 
 use super::failure::Failure;
 use super::ui::Ui;
 use crate::error::Error;
-use crate::job::show_bytes;
+use crate::job::{show_bytes, show_duration};
 use crate::model::Declaration;
 use crate::wasm::{CONTRACT_VERSION, Component, Engine};
 
@@ -64,7 +65,18 @@ fn describe(text: &mut String, declaration: &Declaration) {
     list(text, "outputs", outputs.collect());
     let states = declaration.states.iter().map(|state| {
         let (name, kind, type_name) = (&state.name, state.kind, &state.type_name);
-        format!("{name}: {kind:?} of {type_name}, schema version {}", state.schema_version)
+        let life = state.ttl.map(|ttl| {
+            let domain = format!("{:?}", ttl.domain).to_lowercase();
+            format!(
+                ", lives {} in {domain} time",
+                show_duration(Duration::from_millis(ttl.time_ms))
+            )
+        });
+        format!(
+            "{name}: {kind:?} of {type_name}, schema version {}{}",
+            state.schema_version,
+            life.unwrap_or_default()
+        )
     });
     list(text, "states", states.collect());
     let parameters = declaration.parameters.iter().map(|parameter| {
