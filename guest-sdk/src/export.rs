@@ -31,8 +31,8 @@
 /// # fn main() {}
 /// ```
 ///
-/// The kinds are `keyed_process`, `process`, `rich_flat_map` and `rich_map`. A kind with keys may
-/// bring a [`KeySelector`](crate::function::KeySelector): `export!(keyed_process: MyFunction,
+/// The kinds are `keyed_process`, `keyed_co_process`, `process`, `rich_flat_map` and `rich_map`. A
+/// kind with keys and one input may bring a [`KeySelector`](crate::function::KeySelector): `export!(keyed_process: MyFunction,
 /// key_by: MyKey)`.
 #[macro_export]
 macro_rules! export {
@@ -41,6 +41,9 @@ macro_rules! export {
     };
     (keyed_process: $function:ty, key_by: $key:ty) => {
         $crate::__export!($crate::runtime::KeyedBy<$crate::runtime::KeyedProcess<$function>, $key>);
+    };
+    (keyed_co_process: $function:ty) => {
+        $crate::__export!($crate::runtime::KeyedCoProcess<$function>);
     };
     (process: $function:ty) => {
         $crate::__export!($crate::runtime::Process<$function>);

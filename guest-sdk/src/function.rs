@@ -48,6 +48,62 @@ pub trait KeyedProcessFunction: Sized + 'static {
     fn close(&mut self) {}
 }
 
+/// A function on two inputs with keys of one meaning, which share the state and timers of each key:
+/// Flink's `KeyedCoProcessFunction`.
+///
+/// Records of one key and one input come in their order; those of different inputs in any order, so
+/// a function whose results shall be the same on every run waits for both, as a join does.
+///
+/// Exported with `tidegate_sdk::export!(keyed_co_process: MyFunction)`. The job file lists the
+/// inputs in the order of the methods.
+pub trait KeyedCoProcessFunction: Sized + 'static {
+    /// What a record of the first input is read into; it may borrow from the batch.
+    type In1<'a>: Decode<'a>;
+    /// What a record of the second input is read into.
+    type In2<'a>: Decode<'a>;
+    /// What goes to the main output.
+    type Out: Encode;
+
+    /// Reads parameters and declares states and outputs, the same whatever the parameters are.
+    ///
+    /// # Errors
+    /// An error refuses the job. `open` must succeed on the defaults of all parameters.
+    fn open(setup: &mut Setup) -> Result<Self>;
+
+    /// Processes a record of the first input.
+    ///
+    /// # Errors
+    /// An error makes the job's `on_fault` policy decide; nothing of the batch's effects is
+    /// applied.
+    fn process_element1(
+        &mut self,
+        value: Self::In1<'_>,
+        ctx: &mut KeyedContext<'_, Self::Out>,
+    ) -> Result<()>;
+
+    /// Processes a record of the second input.
+    ///
+    /// # Errors
+    /// As for [`process_element1`](Self::process_element1).
+    fn process_element2(
+        &mut self,
+        value: Self::In2<'_>,
+        ctx: &mut KeyedContext<'_, Self::Out>,
+    ) -> Result<()>;
+
+    /// Acts on a timer of a key. The timer is gone; it may be registered again.
+    ///
+    /// # Errors
+    /// As for [`process_element1`](Self::process_element1).
+    fn on_timer(&mut self, timer: Timer, ctx: &mut KeyedContext<'_, Self::Out>) -> Result<()> {
+        let _ = (timer, ctx);
+        Ok(())
+    }
+
+    /// The partition ends in good order. Not called after a fault.
+    fn close(&mut self) {}
+}
+
 /// A function on records without keys: no state, no timers.
 ///
 /// Exported with `tidegate_sdk::export!(process: MyFunction)`.

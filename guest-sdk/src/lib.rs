@@ -77,6 +77,7 @@
 //! | trait | `export!` | has |
 //! |---|---|---|
 //! | [`KeyedProcessFunction`] | `keyed_process` | key, state, timers |
+//! | [`KeyedCoProcessFunction`] | `keyed_co_process` | two inputs; key, state, timers |
 //! | [`RichFlatMapFunction`] | `rich_flat_map` | key, state |
 //! | [`RichMapFunction`] | `rich_map` | key, state; one record for each |
 //! | [`ProcessFunction`] | `process` | neither key nor state nor timers |
@@ -208,7 +209,10 @@ pub mod state;
 pub mod testing;
 
 pub use error::{Error, Result};
-pub use function::{KeyedProcessFunction, ProcessFunction, RichFlatMapFunction, RichMapFunction};
+pub use function::{
+    KeyedCoProcessFunction, KeyedProcessFunction, ProcessFunction, RichFlatMapFunction,
+    RichMapFunction,
+};
 pub use param::Param;
 pub use setup::Setup;
 
@@ -223,7 +227,8 @@ pub mod prelude {
     };
     pub use crate::error::{Error, Result};
     pub use crate::function::{
-        KeySelector, KeyedProcessFunction, ProcessFunction, RichFlatMapFunction, RichMapFunction,
+        KeySelector, KeyedCoProcessFunction, KeyedProcessFunction, ProcessFunction,
+        RichFlatMapFunction, RichMapFunction,
     };
     pub use crate::log;
     pub use crate::setup::Setup;

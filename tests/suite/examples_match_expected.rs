@@ -67,6 +67,11 @@ fn ttl_session() {
     assert_example("ttl-session", first_field);
 }
 
+#[test]
+fn match_payments() {
+    assert_example("match-payments", first_field);
+}
+
 /// What this file tests is what there is.
 #[test]
 fn no_example_is_left_out() {
@@ -80,6 +85,7 @@ fn no_example_is_left_out() {
     let tested = [
         "avg-ts",
         "fake-window",
+        "match-payments",
         "periodic-pv",
         "state-tour",
         "temp-alert",

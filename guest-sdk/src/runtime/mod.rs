@@ -13,6 +13,7 @@ mod component;
 mod drive;
 mod instance;
 mod keyed_by;
+mod keyed_co_process;
 mod keyed_process;
 mod operator;
 mod process;
@@ -23,6 +24,7 @@ pub use component::check;
 #[cfg(target_family = "wasm")]
 pub use component::{close, describe, extract_keys, fire, hook_panics, open, process};
 pub use keyed_by::KeyedBy;
+pub use keyed_co_process::KeyedCoProcess;
 pub use keyed_process::KeyedProcess;
 pub use operator::{Adaptor, Operator, Shape};
 pub use process::Process;

@@ -12,15 +12,19 @@ use crate::bindings::tidegate::function::types::{self, Effects};
 use crate::context::TimeDomain;
 use crate::error::Result;
 use crate::function::{
-    KeyedProcessFunction, ProcessFunction, RichFlatMapFunction, RichMapFunction,
+    KeyedCoProcessFunction, KeyedProcessFunction, ProcessFunction, RichFlatMapFunction,
+    RichMapFunction,
 };
-use crate::runtime::{Instance, KeyedProcess, Process, RichFlatMap, RichMap};
+use crate::runtime::{Instance, KeyedCoProcess, KeyedProcess, Process, RichFlatMap, RichMap};
 
 /// How many timers may fire in one advance, before the harness takes it that they never end.
 const FIRINGS_MAX: usize = 100_000;
 
 /// Marks a harness of a function whose records have keys.
 pub enum WithKeys {}
+
+/// Marks a harness of a function with two inputs whose records have keys.
+pub enum WithTwoInputs {}
 
 /// Marks a harness of a function whose records have no keys.
 pub enum WithoutKeys {}
@@ -80,7 +84,7 @@ impl Harness<WithKeys> {
         key: impl AsRef<[u8]>,
         record: impl AsRef<[u8]>,
     ) -> Result<(), Fault> {
-        self.run(&[Input::new(&key, &record, None)])
+        self.run(0, &[Input::new(&key, &record, None)])
     }
 
     /// Processes several records, given as key, record and event time, in ONE call.
@@ -95,7 +99,41 @@ impl Harness<WithKeys> {
             .into_iter()
             .map(|(key, record, time)| Input::new(&key, &record, Some(time)))
             .collect();
-        self.run(&inputs)
+        self.run(0, &inputs)
+    }
+}
+
+impl Harness<WithTwoInputs> {
+    /// Tests a [`KeyedCoProcessFunction`].
+    pub fn keyed_co_process<F: KeyedCoProcessFunction>() -> Builder<WithTwoInputs> {
+        Builder::new::<KeyedCoProcess<F>>()
+    }
+
+    /// Processes one record of the first input with the given key and event time in milliseconds,
+    /// in a call of its own.
+    ///
+    /// # Errors
+    /// The fault of the call.
+    pub fn push1(
+        &mut self,
+        key: impl AsRef<[u8]>,
+        record: impl AsRef<[u8]>,
+        event_time: i64,
+    ) -> Result<(), Fault> {
+        self.run(0, &[Input::new(&key, &record, Some(event_time))])
+    }
+
+    /// Processes one record of the second input, as [`push1`](Self::push1) does of the first.
+    ///
+    /// # Errors
+    /// The fault of the call.
+    pub fn push2(
+        &mut self,
+        key: impl AsRef<[u8]>,
+        record: impl AsRef<[u8]>,
+        event_time: i64,
+    ) -> Result<(), Fault> {
+        self.run(1, &[Input::new(&key, &record, Some(event_time))])
     }
 }
 
@@ -118,7 +156,7 @@ impl Harness<WithoutKeys> {
     /// # Errors
     /// The fault of the call.
     pub fn push_untimed(&mut self, record: impl AsRef<[u8]>) -> Result<(), Fault> {
-        self.run(&[Input::without_key(&record, None)])
+        self.run(0, &[Input::without_key(&record, None)])
     }
 
     /// Processes several records, given with their event times, in ONE call.
@@ -133,7 +171,7 @@ impl Harness<WithoutKeys> {
             .into_iter()
             .map(|(record, time)| Input::without_key(&record, Some(time)))
             .collect();
-        self.run(&inputs)
+        self.run(0, &inputs)
     }
 }
 
@@ -194,8 +232,9 @@ impl<M> Harness<M> {
         Ok(output)
     }
 
-    fn run(&mut self, inputs: &[Input]) -> Result<(), Fault> {
-        let batch = pack::batch(inputs, &self.store, self.watermark, self.processing_time);
+    /// Processes records of input `input` in one call.
+    fn run(&mut self, input: u32, inputs: &[Input]) -> Result<(), Fault> {
+        let batch = pack::batch(input, inputs, &self.store, self.watermark, self.processing_time);
         let keys: Vec<Vec<u8>> = pack::strings(&batch.keys).map(<[u8]>::to_vec).collect();
         let key_of = batch.key_of.clone();
         let extent = Extent { causes: inputs.len(), keys: keys.len() };

@@ -43,7 +43,7 @@ mod validate;
 
 pub use builder::Builder;
 pub use fault::{Fault, FaultKind};
-pub use harness::{Harness, WithKeys, WithoutKeys};
+pub use harness::{Harness, WithKeys, WithTwoInputs, WithoutKeys};
 
 #[cfg(test)]
 mod tests;

@@ -31,8 +31,9 @@ impl Input {
     }
 }
 
-/// Packs records with the state of their keys.
+/// Packs records of one input with the state of their keys.
 pub(super) fn batch(
+    input: u32,
     inputs: &[Input],
     store: &Store,
     watermark: i64,
@@ -53,7 +54,7 @@ pub(super) fn batch(
         false => Vec::new(),
     };
     Batch {
-        input: 0,
+        input,
         values: packed(inputs.iter().map(|input| &input.record)),
         timestamps,
         watermarks: vec![watermark; inputs.len()],

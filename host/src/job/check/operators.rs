@@ -45,9 +45,11 @@ pub fn check(
 
 fn check_kind(spec: &OperatorSpec, kind: Kind, findings: &mut Findings) {
     let Some(at) = &spec.component else { return };
-    if !matches!(kind, Kind::Process | Kind::KeyedProcess) {
+    if !matches!(kind, Kind::Process | Kind::KeyedProcess | Kind::CoProcess) {
         let what = format!("is a {} function, which this version does not run yet", kind.name());
-        findings.problem(at.problem(what).hint("this version runs process and keyed-process"));
+        findings.problem(
+            at.problem(what).hint("this version runs process, keyed-process and co-process"),
+        );
     }
 }
 
@@ -113,7 +115,7 @@ impl Checker<'_> {
             input.partition.as_deref(),
             Some(PartitionSpec::Key(_) | PartitionSpec::Function)
         );
-        if self.declaration.kind == Kind::KeyedProcess && !keyed {
+        if self.declaration.kind.is_keyed() && !keyed {
             self.report_keyless(index, input, findings);
             return None;
         }
@@ -152,7 +154,8 @@ impl Checker<'_> {
 
     fn report_keyless(&self, index: usize, input: &InputSpec, findings: &mut Findings) {
         let id = self.spec.id.as_str();
-        let why = format!("but `{id}` is a keyed-process function, whose state belongs to keys");
+        let kind = self.declaration.kind.name();
+        let why = format!("but `{id}` is a {kind} function, whose state belongs to keys");
         let problem = match &input.partition {
             Some(partition) => {
                 let word = match partition.value {

@@ -1,0 +1,58 @@
+//! The adaptor of [`KeyedCoProcessFunction`].
+
+use super::drive::{self, Failure};
+use super::operator::{Adaptor, Operator, Shape};
+use crate::bindings::tidegate::function::declarations::Kind;
+use crate::bindings::tidegate::function::types::{Batch, Effects, Fault, TimerBatch};
+use crate::codec::{Encode, Format};
+use crate::error::Result;
+use crate::function::KeyedCoProcessFunction;
+use crate::setup::Setup;
+use crate::state::short_type_name;
+
+/// The contract's number of the first input.
+const FIRST: u32 = 0;
+
+/// A [`KeyedCoProcessFunction`] as an operator.
+pub struct KeyedCoProcess<F>(F);
+
+impl<F: KeyedCoProcessFunction> Operator for KeyedCoProcess<F> {
+    fn process(&mut self, shape: &Shape, batch: Batch) -> Result<Effects, Fault> {
+        // All records of a batch are of one input.
+        if batch.input == FIRST {
+            drive::records(shape, batch, |record, ctx| {
+                self.0.process_element1(drive::decode(record)?, ctx).map_err(Failure::failed)
+            })
+        } else {
+            drive::records(shape, batch, |record, ctx| {
+                self.0.process_element2(drive::decode(record)?, ctx).map_err(Failure::failed)
+            })
+        }
+    }
+
+    fn fire(&mut self, shape: &Shape, timers: TimerBatch) -> Result<Effects, Fault> {
+        drive::timers(shape, timers, |timer, ctx| self.0.on_timer(timer, ctx))
+    }
+
+    fn close(&mut self) {
+        self.0.close();
+    }
+}
+
+impl<F: KeyedCoProcessFunction> Adaptor for KeyedCoProcess<F> {
+    const KIND: Kind = Kind::CoProcess;
+    const HAS_STATE: bool = true;
+    const HAS_TIMERS: bool = true;
+    const MAIN_OUTPUT: Option<Format> = Some(F::Out::FORMAT);
+
+    fn inputs() -> Vec<(&'static str, String)> {
+        vec![
+            ("first", short_type_name::<F::In1<'static>>()),
+            ("second", short_type_name::<F::In2<'static>>()),
+        ]
+    }
+
+    fn open(setup: &mut Setup) -> Result<Self> {
+        F::open(setup).map(Self)
+    }
+}
