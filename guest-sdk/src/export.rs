@@ -32,8 +32,8 @@
 /// ```
 ///
 /// The kinds are `keyed_process`, `keyed_co_process`, `process`, `rich_flat_map` and `rich_map`. A
-/// kind with keys and one input may bring a [`KeySelector`](crate::function::KeySelector): `export!(keyed_process: MyFunction,
-/// key_by: MyKey)`.
+/// kind with keys and one input may bring a [`KeySelector`](crate::function::KeySelector):
+/// `export!(keyed_process: MyFunction, key_by: MyKey)`.
 #[macro_export]
 macro_rules! export {
     (keyed_process: $function:ty) => {

@@ -1,9 +1,9 @@
 //! Which order was paid, and which was not within `wait`?
 //!
-//! Shows a function with two inputs that share the state of a key. An order waits for its payment in
-//! a `ValueState`, a payment for its order in another; whichever comes second finds the first. An
-//! event-time timer ends the waiting. Records of different inputs come in any order, and the result
-//! is the same for each.
+//! Shows a function with two inputs that share the state of a key. An order waits for its payment
+//! in a `ValueState`, a payment for its order in another; whichever comes second finds the first.
+//! An event-time timer ends the waiting. Records of different inputs come in any order, and the
+//! result is the same for each.
 //!
 //! After Flink's `KeyedCoProcessFunction`. Run it with
 //!

@@ -12,10 +12,10 @@ use crate::model::KeyGroup;
 pub struct StoredKey<'a> {
     /// The key's group.
     pub group: KeyGroup,
-    /// Index of the state.
-    pub state: u16,
     /// The key.
     pub key: &'a [u8],
+    /// Index of the state.
+    pub state: u16,
 }
 
 /// The states of one partition on disk. Cells pass as they are.

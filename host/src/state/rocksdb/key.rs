@@ -1,5 +1,6 @@
-//! The keys of a store: key group and state, 16 bits each, big-endian, and then the key's bytes. So
-//! that they are in the order of [`StoredKey`], and the groups of a partition lie together.
+//! The keys of a store: the key group in 16 bits, big-endian, the key's bytes, the state in 16
+//! bits. So the groups of a partition lie together, and the states of a key, which are read
+//! together, in one block.
 
 use std::ops::Range;
 
@@ -10,14 +11,14 @@ use crate::state::StoredKey;
 pub(super) fn push(bytes: &mut Vec<u8>, key: StoredKey<'_>) {
     let group = u16::try_from(key.group.0).expect("a job has at most 32,768 key groups");
     bytes.extend_from_slice(&group.to_be_bytes());
-    bytes.extend_from_slice(&key.state.to_be_bytes());
     bytes.extend_from_slice(key.key);
+    bytes.extend_from_slice(&key.state.to_be_bytes());
 }
 
 /// Reads a key; none if the bytes are not one.
 pub(super) fn read(bytes: &[u8]) -> Option<StoredKey<'_>> {
     let (group, rest) = bytes.split_first_chunk()?;
-    let (state, key) = rest.split_first_chunk()?;
+    let (key, state) = rest.split_last_chunk()?;
     let group = KeyGroup(u16::from_be_bytes(*group).into());
     Some(StoredKey { group, state: u16::from_be_bytes(*state), key })
 }

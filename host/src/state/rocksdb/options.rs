@@ -4,7 +4,10 @@
 //! last one down, no `fsync` where `fdatasync` does. What cannot be had: no sync of files at all.
 
 use rocksdb::compaction_filter::Decision as CompactionDecision;
-use rocksdb::{BlockBasedOptions, DBCompressionType, LogLevel, Options, ReadOptions, WriteOptions};
+use rocksdb::{
+    BlockBasedIndexType, BlockBasedOptions, DBCompressionType, LogLevel, Options, ReadOptions,
+    WriteOptions,
+};
 
 use super::{Memory, key};
 use crate::state::Lifetimes;
@@ -34,6 +37,11 @@ pub(super) fn for_store(memory: &Memory, lifetimes: &Lifetimes) -> Options {
     // Filters and indices count as memory too; those of new files are needed by every read.
     tables.set_cache_index_and_filter_blocks(true);
     tables.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    // In small parts: whole ones are as large as a hundred blocks, and where they do not fit into
+    // the cache a read of one key would bring one in and check it.
+    tables.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+    tables.set_partition_filters(true);
+    tables.set_pin_top_level_index_and_filter(true);
     // Most keys that a job asks for the first time are new: 99 of 100 such questions end here.
     tables.set_bloom_filter(10.0, false);
     options.set_block_based_table_factory(&tables);

@@ -12,7 +12,7 @@ use crate::model::KeyGroup;
 use crate::state::entry::{Entry, EntryKind};
 
 /// Visits the entries of some key groups in a store's files, such as those of a checkpoint, in the
-/// order of group, state and key. They must lie in `folder` under the names that RocksDB gave them;
+/// order of group, key and state. They must lie in `folder` under the names that RocksDB gave them;
 /// RocksDB adds an empty log to them.
 ///
 /// # Errors

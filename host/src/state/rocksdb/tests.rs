@@ -65,10 +65,11 @@ fn put(store: &mut RocksDbStore, key: &[u8], cell: &[u8]) -> Result<()> {
 fn add(model: &mut Model, group: KeyGroup, entry: Entry<'_>) -> Result<()> {
     let EntryKind::State(state) = entry.kind else { panic!("a store has no timers") };
     let key = (group.0, state, entry.key.to_vec());
-    if let Some((last, _)) = model.last_key_value() {
-        assert!(*last < key, "{key:?} after {last:?}");
+    // Group by group; within one in the order of the bytes that the store makes of keys.
+    if let Some(((last, ..), _)) = model.last_key_value() {
+        assert!(*last <= group.0, "{key:?} after group {last}");
     }
-    model.insert(key, entry.value.to_vec());
+    assert_eq!(model.insert(key, entry.value.to_vec()), None, "an entry comes once");
     Ok(())
 }
 

@@ -10,12 +10,16 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::error::{Error, Result};
 
 const PREFIX: &str = "tidegate-";
 
 const LOCK: &str = "lock";
+
+/// How many folders this process has made.
+static FOLDERS: AtomicU32 = AtomicU32::new(0);
 
 /// A folder that is removed with this value, or by the next one beside it if the process is killed.
 #[derive(Debug)]
@@ -45,7 +49,10 @@ impl WorkingFolder {
     }
 
     fn create_in(parent: &Path, job: &str) -> io::Result<Self> {
-        for number in 0_u32.. {
+        loop {
+            // Never twice in a process: RocksDB refuses to open a store at a path where another one
+            // is still being closed, though its files are gone.
+            let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
             let path = parent.join(format!("{PREFIX}{job}-{}-{number}", process::id()));
             let lock_path = path.with_extension(LOCK);
             let lock = match File::create_new(&lock_path) {
@@ -66,7 +73,6 @@ impl WorkingFolder {
                 }
             }
         }
-        unreachable!("more than four billion folders")
     }
 
     /// The folder.
@@ -166,12 +172,19 @@ mod tests {
             let first = WorkingFolder::create(parent, "job").unwrap();
             fs::write(first.path().join("table"), "x").unwrap();
             let second = WorkingFolder::create(parent, "job").unwrap();
-            let stem = format!("tidegate-job-{}", process::id());
-            let expected = ["0", "0.lock", "1", "1.lock"].map(|end| format!("{stem}-{end}"));
+            let name = |folder: &WorkingFolder| folder.path().display().to_string();
+            let stem = parent.join(format!("tidegate-job-{}-", process::id()));
+            assert!(name(&first).starts_with(&stem.display().to_string()));
+            let files = |folder: &WorkingFolder| {
+                let name = folder.path().file_name().unwrap().to_str().unwrap();
+                [name.to_owned(), format!("{name}.lock")]
+            };
+            let mut expected = [files(&first), files(&second)].concat();
+            expected.sort();
             assert_eq!(names(parent), expected);
             assert_eq!(fs::metadata(first.path()).unwrap().permissions().mode() & 0o777, 0o700);
             drop(first);
-            assert_eq!(names(parent), expected[2..]);
+            assert_eq!(names(parent), files(&second));
             drop(second);
             assert!(names(parent).is_empty());
         });
