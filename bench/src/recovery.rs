@@ -105,7 +105,8 @@ impl Bench {
         let restored = start.elapsed();
         stop(&mut job)?;
         Ok(format!(
-            "| {} | {} ms | {} ms | {:.1} MB | {:.1} MB | {:.1} ms | {:.1} ms | {:.1} ms | {:.1} ms | \
+            "| {} | {} ms | {} ms | {:.1} MB | {:.1} MB | \
+             {:.1} ms | {:.1} ms | {:.1} ms | {:.1} ms | \
              {:.2} s | {} MB |",
             self.backend,
             checkpoint.duration_ms,
