@@ -27,6 +27,34 @@ pub type MapContext<'a> = Context<'a, Infallible, Keyed>;
 /// The context of a [`KeyedProcessFunction`](crate::KeyedProcessFunction): key, state and timers.
 pub type KeyedContext<'a, Out> = Context<'a, Out, Timed>;
 
+/// The context of [`BroadcastProcessFunction::process_broadcast_element`] and its keyed like: no
+/// key, but it may write broadcast state.
+///
+/// [`BroadcastProcessFunction::process_broadcast_element`]:
+/// crate::BroadcastProcessFunction::process_broadcast_element
+pub type BroadcastContext<'a, Out> = Context<'a, Out, Broadcasting>;
+
+/// The context of a [`SinkFunction`](crate::SinkFunction): no key.
+pub type SinkContext<'a, Out> = Context<'a, Out, Unkeyed>;
+
+/// The context of a [`SourceFunction`](crate::SourceFunction): no record to speak of.
+pub type SourceContext<'a, Out> = Context<'a, Out, Polled>;
+
+/// The context of `snapshot_state`: operator state, and nothing to collect.
+pub type SnapshotContext<'a> = Context<'a, Infallible, Unkeyed>;
+
+/// The context of `initialize_state`: operator state, and nothing to collect.
+pub type InitializationContext<'a> = Context<'a, Infallible, Initializing>;
+
+/// Marks the context of a record of a broadcast input.
+pub enum Broadcasting {}
+
+/// Marks the context of a source.
+pub enum Polled {}
+
+/// Marks the context in which a function begins.
+pub enum Initializing {}
+
 /// Marks a context without a key.
 pub enum Unkeyed {}
 
@@ -206,6 +234,55 @@ impl<'a, Out, Can: HasKey> Context<'a, Out, Can> {
     pub(crate) fn blame_state(&self, state: u32, error: Error) -> Error {
         let name = &self.call.shape.states[state as usize].name;
         error.context(format_args!("state `{name}` of key {}", quote(self.key())))
+    }
+}
+
+impl<Out> Context<'_, Out, Polled> {
+    /// The most records that may be collected before the function returns, at least 1.
+    pub fn records_max(&self) -> usize {
+        self.call.records_max
+    }
+}
+
+impl Context<'_, Infallible, Initializing> {
+    /// Whether operator state holds what calls before have left: those of a run that this one goes
+    /// on from, or those of an instance that this one takes the place of.
+    pub fn is_restored(&self) -> bool {
+        self.call.is_restored
+    }
+}
+
+/// Operator state is the partition's and so in reach of every context.
+impl<Out, Can> Context<'_, Out, Can> {
+    #[inline]
+    pub(crate) fn with_operator_list<T>(
+        &self,
+        state: u32,
+        access: impl FnOnce(&mut ListCells) -> T,
+    ) -> T {
+        match &mut self.call.shape.operator_states.borrow_mut().cells[state as usize] {
+            Cells::List(cells) => access(cells),
+            _ => unreachable!("a state handle of another function"),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn with_operator_map<T>(
+        &self,
+        state: u32,
+        access: impl FnOnce(&mut MapCells) -> T,
+    ) -> T {
+        match &mut self.call.shape.operator_states.borrow_mut().cells[state as usize] {
+            Cells::Map(cells) => access(cells),
+            _ => unreachable!("a state handle of another function"),
+        }
+    }
+
+    /// Says in which operator state the problem is.
+    #[cold]
+    pub(crate) fn blame_operator_state(&self, state: u32, error: Error) -> Error {
+        let name = &self.call.shape.operator_state_names[state as usize];
+        error.context(format_args!("operator state `{name}`"))
     }
 
     /// Calls `read` with the encoding of a map's key.

@@ -31,8 +31,8 @@
 /// # fn main() {}
 /// ```
 ///
-/// The kinds are `keyed_process`, `keyed_co_process`, `process`, `rich_flat_map` and `rich_map`. A
-/// kind with keys and one input may bring a [`KeySelector`](crate::function::KeySelector):
+/// The kinds stand in the [table](crate#kinds-of-functions) of the crate. A kind with keys and one
+/// keyed input may bring a [`KeySelector`](crate::function::KeySelector):
 /// `export!(keyed_process: MyFunction, key_by: MyKey)`.
 #[macro_export]
 macro_rules! export {
@@ -59,6 +59,51 @@ macro_rules! export {
     };
     (rich_map: $function:ty, key_by: $key:ty) => {
         $crate::__export!($crate::runtime::KeyedBy<$crate::runtime::RichMap<$function>, $key>);
+    };
+    (rich_filter: $function:ty) => {
+        $crate::__export!($crate::runtime::RichFilter<$function>);
+    };
+    (rich_filter: $function:ty, key_by: $key:ty) => {
+        $crate::__export!($crate::runtime::KeyedBy<$crate::runtime::RichFilter<$function>, $key>);
+    };
+    (flat_map_with_state: $function:ty) => {
+        $crate::__export!($crate::runtime::FlatMapWithState<$function>);
+    };
+    (flat_map_with_state: $function:ty, key_by: $key:ty) => {
+        $crate::__export!(
+            $crate::runtime::KeyedBy<$crate::runtime::FlatMapWithState<$function>, $key>
+        );
+    };
+    (reduce: $function:ty) => {
+        $crate::__export!($crate::runtime::Reduce<$function>);
+    };
+    (reduce: $function:ty, key_by: $key:ty) => {
+        $crate::__export!($crate::runtime::KeyedBy<$crate::runtime::Reduce<$function>, $key>);
+    };
+    (aggregate: $function:ty) => {
+        $crate::__export!($crate::runtime::RollingAggregate<$function>);
+    };
+    (aggregate: $function:ty, key_by: $key:ty) => {
+        $crate::__export!(
+            $crate::runtime::KeyedBy<$crate::runtime::RollingAggregate<$function>, $key>
+        );
+    };
+    (keyed_broadcast_process: $function:ty) => {
+        $crate::__export!($crate::runtime::KeyedBroadcastProcess<$function>);
+    };
+    (keyed_broadcast_process: $function:ty, key_by: $key:ty) => {
+        $crate::__export!(
+            $crate::runtime::KeyedBy<$crate::runtime::KeyedBroadcastProcess<$function>, $key>
+        );
+    };
+    (broadcast_process: $function:ty) => {
+        $crate::__export!($crate::runtime::BroadcastProcess<$function>);
+    };
+    (sink: $function:ty) => {
+        $crate::__export!($crate::runtime::Sink<$function>);
+    };
+    (source: $function:ty) => {
+        $crate::__export!($crate::runtime::Source<$function>);
     };
 }
 
@@ -95,6 +140,11 @@ macro_rules! __export {
                     timers: contract::TimerBatch,
                 ) -> ::core::result::Result<contract::Effects, contract::Fault> {
                     $crate::runtime::fire(timers)
+                }
+                fn poll(
+                    poll: contract::PollRequest,
+                ) -> ::core::result::Result<contract::Polled, contract::Fault> {
+                    $crate::runtime::poll(poll)
                 }
                 fn extract_keys(
                     _input: u32,

@@ -80,7 +80,17 @@
 //! | [`KeyedCoProcessFunction`] | `keyed_co_process` | two inputs; key, state, timers |
 //! | [`RichFlatMapFunction`] | `rich_flat_map` | key, state |
 //! | [`RichMapFunction`] | `rich_map` | key, state; one record for each |
-//! | [`ProcessFunction`] | `process` | neither key nor state nor timers |
+//! | [`RichFilterFunction`] | `rich_filter` | key, state; the record or nothing |
+//! | [`FlatMapWithStateFunction`] | `flat_map_with_state` | key, one state, as a plain function |
+//! | [`ReduceFunction`] | `reduce` | key; one value of two, told with each record |
+//! | [`RollingAggregateFunction`] | `aggregate` | key; an accumulator, told with each record |
+//! | [`ProcessFunction`] | `process` | no key |
+//! | [`BroadcastProcessFunction`] | `broadcast_process` | a broadcast input; no key |
+//! | [`KeyedBroadcastProcessFunction`] | `keyed_broadcast_process` | the same; key, state, timers |
+//! | [`SinkFunction`] | `sink` | no key; at the end of a job |
+//! | [`SourceFunction`] | `source` | no input; is asked for records |
+//!
+//! Each may have operator state, which is the partition's: lists, and with a broadcast input maps.
 //!
 //! # Records
 //!
@@ -210,8 +220,10 @@ pub mod testing;
 
 pub use error::{Error, Result};
 pub use function::{
-    KeyedCoProcessFunction, KeyedProcessFunction, ProcessFunction, RichFlatMapFunction,
-    RichMapFunction,
+    BroadcastProcessFunction, FlatMapWithStateFunction, KeyedBroadcastProcessFunction,
+    KeyedCoProcessFunction, KeyedProcessFunction, ProcessFunction, ReduceFunction,
+    RichFilterFunction, RichFlatMapFunction, RichMapFunction, RollingAggregateFunction,
+    SinkFunction, SourceFunction,
 };
 pub use param::Param;
 pub use setup::Setup;
@@ -223,16 +235,20 @@ pub mod prelude {
     pub use crate::bail;
     pub use crate::codec::{Csv, Decode, Encode, Json};
     pub use crate::context::{
-        FlatMapContext, KeyedContext, MapContext, ProcessContext, SideOutput, TimeDomain, Timer,
+        BroadcastContext, FlatMapContext, InitializationContext, KeyedContext, MapContext,
+        ProcessContext, SideOutput, SinkContext, SnapshotContext, SourceContext, TimeDomain, Timer,
     };
     pub use crate::error::{Error, Result};
     pub use crate::function::{
-        KeySelector, KeyedCoProcessFunction, KeyedProcessFunction, ProcessFunction,
-        RichFlatMapFunction, RichMapFunction,
+        BroadcastProcessFunction, FlatMapWithStateFunction, KeySelector,
+        KeyedBroadcastProcessFunction, KeyedCoProcessFunction, KeyedProcessFunction, NextPoll,
+        ProcessFunction, ReduceFunction, RichFilterFunction, RichFlatMapFunction, RichMapFunction,
+        RollingAggregateFunction, SinkFunction, SourceFunction,
     };
     pub use crate::log;
     pub use crate::setup::Setup;
     pub use crate::state::{
-        AggregateFunction, AggregatingState, ListState, MapState, ReducingState, Ttl, ValueState,
+        AggregateFunction, AggregatingState, BroadcastState, ListState, MapState,
+        OperatorListState, RawOperatorState, ReducingState, Ttl, ValueState,
     };
 }

@@ -9,15 +9,15 @@
 
 use crate::bindings::exports::tidegate::function::function::OpenContext;
 use crate::bindings::tidegate::function::declarations::{
-    Format, OutputDeclaration, ParameterDeclaration, StateDeclaration,
+    Format, OperatorStateDeclaration, OutputDeclaration, ParameterDeclaration, StateDeclaration,
 };
 use crate::codec::Encode;
 use crate::context::SideOutput;
 use crate::error::{Error, Result};
 use crate::param::{self, Param};
 use crate::state::{
-    AggregateFunction, AggregatingState, Lifetime, ListState, MapState, ReducingState,
-    StateBuilder, StateValue, ValueState,
+    AggregateFunction, AggregatingState, BroadcastState, Lifetime, ListState, MapState,
+    OperatorListState, RawOperatorState, ReducingState, StateBuilder, StateValue, ValueState,
 };
 
 /// The name of the main output in job files.
@@ -32,6 +32,7 @@ pub struct Setup {
     pub(crate) parameters: Vec<ParameterDeclaration>,
     pub(crate) outputs: Vec<OutputDeclaration>,
     pub(crate) states: Vec<StateDeclaration>,
+    pub(crate) operator_states: Vec<OperatorStateDeclaration>,
     /// The first thing that is wrong with the declaration. Kept, since handles are made without
     /// `?`.
     problem: Option<Error>,
@@ -45,6 +46,7 @@ impl Setup {
             parameters: Vec::new(),
             outputs: main_output.map(main).into_iter().collect(),
             states: Vec::new(),
+            operator_states: Vec::new(),
             problem: None,
         }
     }
@@ -111,6 +113,33 @@ impl Setup {
         self.state(name).aggregating(function)
     }
 
+    /// A list of the partition, whatever the key, dealt out anew when the parallelism changes. See
+    /// [`StateBuilder::operator_list`].
+    pub fn operator_list_state<T: StateValue>(&mut self, name: &str) -> OperatorListState<T> {
+        self.state(name).operator_list()
+    }
+
+    /// A list of the partition that all partitions get whole when the parallelism changes. See
+    /// [`StateBuilder::union_list`].
+    pub fn union_list_state<T: StateValue>(&mut self, name: &str) -> OperatorListState<T> {
+        self.state(name).union_list()
+    }
+
+    /// Byte strings of the partition. See [`StateBuilder::raw_operator`].
+    pub fn raw_operator_state(&mut self, name: &str) -> RawOperatorState {
+        self.state(name).raw_operator()
+    }
+
+    /// A map that the broadcast input writes and that is the same in all partitions. Only for a
+    /// [`BroadcastProcessFunction`](crate::BroadcastProcessFunction) or a
+    /// [`KeyedBroadcastProcessFunction`](crate::KeyedBroadcastProcessFunction).
+    pub fn broadcast_state<K: StateValue, V: StateValue>(
+        &mut self,
+        name: &str,
+    ) -> BroadcastState<K, V> {
+        self.state(name).broadcast()
+    }
+
     /// Begins the declaration of a state that needs more than a name:
     /// `setup.state("profile").schema_version(2).value()`.
     pub fn state(&mut self, name: &str) -> StateBuilder<'_> {
@@ -149,9 +178,7 @@ impl Setup {
 
     /// Adds a state and returns its index, and how long it lives in this job.
     pub(crate) fn declare_state(&mut self, state: StateDeclaration) -> (u32, Lifetime) {
-        if self.states.iter().any(|other| other.name == state.name) {
-            self.complain(format_args!("state `{}` is declared twice", state.name));
-        }
+        self.check_state_name(&state.name);
         let index = self.states.len();
         let ttl = match &self.place {
             None => state.ttl,
@@ -159,6 +186,21 @@ impl Setup {
         };
         self.states.push(state);
         (index as u32, Lifetime::new(ttl))
+    }
+
+    /// Adds an operator state and returns its index.
+    pub(crate) fn declare_operator_state(&mut self, state: OperatorStateDeclaration) -> u32 {
+        self.check_state_name(&state.name);
+        self.operator_states.push(state);
+        self.operator_states.len() as u32 - 1
+    }
+
+    fn check_state_name(&mut self, name: &str) {
+        let mut keyed = self.states.iter().map(|state| &state.name);
+        let mut of_operator = self.operator_states.iter().map(|state| &state.name);
+        if keyed.any(|other| other == name) || of_operator.any(|other| other == name) {
+            self.complain(format_args!("state `{name}` is declared twice"));
+        }
     }
 
     /// The first thing that is wrong with the declaration.
@@ -179,7 +221,7 @@ impl Setup {
         parameters.iter().find(|(set, _)| set == name).map(|(_, text)| text.as_str())
     }
 
-    fn complain(&mut self, problem: std::fmt::Arguments<'_>) {
+    pub(crate) fn complain(&mut self, problem: std::fmt::Arguments<'_>) {
         self.problem.get_or_insert_with(|| Error::msg(problem));
     }
 }

@@ -84,13 +84,53 @@ fn no_example_is_left_out() {
     names.sort();
     let tested = [
         "avg-ts",
+        "broadcast-config",
+        "broadcast-rules",
+        "buffering-sink",
         "fake-window",
         "match-payments",
+        "number-source",
         "periodic-pv",
         "state-tour",
         "temp-alert",
         "temp-alert-flat-map",
+        "temp-alert-with-state",
         "ttl-session",
     ];
     assert_eq!(names, tested);
+}
+
+#[test]
+fn temp_alert_with_state() {
+    assert_example("temp-alert-with-state", first_field);
+}
+
+/// One partition, so that the order of all lines counts.
+fn all_lines(_line: &str) -> String {
+    String::new()
+}
+
+#[test]
+fn buffering_sink() {
+    assert_example("buffering-sink", all_lines);
+}
+
+#[test]
+fn number_source() {
+    assert_example("number-source", all_lines);
+}
+
+#[test]
+fn broadcast_rules() {
+    assert_example("broadcast-rules", first_field);
+}
+
+/// Actions are dealt out over the partitions, so that they have no order.
+fn whole_line(line: &str) -> String {
+    line.to_owned()
+}
+
+#[test]
+fn broadcast_config() {
+    assert_example("broadcast-config", whole_line);
 }

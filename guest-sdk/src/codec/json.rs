@@ -24,10 +24,13 @@ use crate::error::{Error, Result, quote};
 /// assert_eq!((action.user, action.amount), ("u1", 2.5));
 /// # Ok::<(), Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Json<T>(pub T);
 
 impl<'a, T: Deserialize<'a>> Decode<'a> for Json<T> {
+    const FORMAT: Format = Format::Json;
+
     fn decode(record: &'a [u8]) -> Result<Self> {
         serde_json::from_slice(record)
             .map(Json)

@@ -31,6 +31,10 @@ pub(crate) struct Call<'a> {
     pub(crate) processing_time: i64,
     /// The clock of the timers, None if the call is about records.
     pub(crate) timer_domain: Option<TimeDomain>,
+    /// For a source, the most records that it may send.
+    pub(crate) records_max: usize,
+    /// Where the function begins, whether it goes on from something.
+    pub(crate) is_restored: bool,
     /// In a cell, since reading state can be an access that is noted.
     pub(crate) states: RefCell<Vec<Cells>>,
     /// Room for the encoding of a map's key.
@@ -75,12 +79,21 @@ impl<'a> Call<'a> {
             },
             processing_time,
             timer_domain,
+            records_max: 0,
+            is_restored: false,
             states: RefCell::new(columns.into_iter().enumerate().map(cells).collect()),
             scratch: Cell::default(),
             outputs: (0..shape.outputs as u32).map(output).collect(),
             timers,
             problem: None,
         }
+    }
+
+    /// A call about no record and no key: of a source, or around the calls of others.
+    pub(crate) fn without_records(shape: &'a Shape, processing_time: i64) -> Self {
+        let column = |state| StateColumn { state, forms: Vec::new(), values: packed() };
+        let columns = (0..shape.states.len() as u32).map(column).collect();
+        Self::new(shape, 0, columns, processing_time, None)
     }
 
     /// Moves to a record or timer.
@@ -123,7 +136,7 @@ impl<'a> Call<'a> {
         mem::take(&mut self.problem).map_or(Ok(()), Err)
     }
 
-    /// Ends the call.
+    /// Ends the call. Operator state is left where it is: its changes are taken last.
     pub(crate) fn into_effects(self) -> Effects {
         let states = self.states.into_inner().into_iter().enumerate();
         Effects {
@@ -132,7 +145,8 @@ impl<'a> Call<'a> {
                 .into_iter()
                 .filter(|column| !column.values.ends.is_empty())
                 .collect(),
-            states: states.filter_map(|(index, cells)| cells.into_changes(index as u32)).collect(),
+            states: states.filter_map(|(index, cells)| cells.changes(index as u32)).collect(),
+            operator_states: Vec::new(),
             timers: self.timers,
         }
     }

@@ -18,7 +18,9 @@ mod exports {
 
     use crate::bindings::exports::tidegate::function::function::OpenContext;
     use crate::bindings::tidegate::function::declarations::Declaration;
-    use crate::bindings::tidegate::function::types::{Batch, Effects, Fault, Packed, TimerBatch};
+    use crate::bindings::tidegate::function::types::{
+        Batch, Effects, Fault, Packed, PollRequest, Polled, TimerBatch,
+    };
     use crate::log;
     use crate::runtime::instance::{self, Instance};
     use crate::runtime::operator::Adaptor;
@@ -51,6 +53,10 @@ mod exports {
 
     pub fn fire(timers: TimerBatch) -> Result<Effects, Fault> {
         with_instance(|instance| instance.fire(timers))
+    }
+
+    pub fn poll(poll: PollRequest) -> Result<Polled, Fault> {
+        with_instance(|instance| instance.poll(poll))
     }
 
     pub fn extract_keys<A: Adaptor>(values: Packed) -> Result<Packed, Fault> {

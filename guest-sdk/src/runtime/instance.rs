@@ -1,20 +1,30 @@
 //! A function that was described or opened.
 
+use super::call::Call;
 use super::operator::{Adaptor, Operator, Shape, fault};
 use crate::bindings::exports::tidegate::function::function::OpenContext;
 use crate::bindings::tidegate::function::declarations::{
-    Declaration, InputDeclaration, OutputDeclaration, StateDeclaration,
+    Declaration, InputDeclaration, OperatorStateDeclaration, OutputDeclaration, Redistribution,
+    StateDeclaration,
 };
 #[cfg(any(test, target_family = "wasm"))]
 use crate::bindings::tidegate::function::types::Packed;
-use crate::bindings::tidegate::function::types::{Batch, Effects, Fault, FaultKind, TimerBatch};
+use crate::bindings::tidegate::function::types::{
+    Batch, Effects, Fault, FaultKind, OperatorState, PollRequest, Polled, TimerBatch,
+};
+use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::setup::Setup;
+use crate::state::Known;
 
 /// An opened function of any kind, with the shape of what it declared.
 pub struct Instance {
     shape: Shape,
     operator: Box<dyn Operator>,
+    /// Opens the function again, since what it keeps by itself is not what the host knows.
+    reopen: Box<dyn Fn() -> Result<Box<dyn Operator>>>,
+    /// Whether the function has had a call.
+    is_used: bool,
 }
 
 impl Instance {
@@ -30,16 +40,70 @@ impl Instance {
     ///
     /// # Errors
     /// The fault of the first record that failed.
-    pub fn process(&mut self, batch: Batch) -> Result<Effects, Fault> {
-        self.operator.process(&self.shape, batch)
+    pub fn process(&mut self, mut batch: Batch) -> Result<Effects, Fault> {
+        let now = batch.processing_time;
+        self.begin(std::mem::take(&mut batch.operator_states), now)?;
+        let mut effects = self.operator.process(&self.shape, batch)?;
+        self.end(&mut effects, now)?;
+        Ok(effects)
     }
 
     /// Fires timers.
     ///
     /// # Errors
     /// The fault of the first timer that failed.
-    pub fn fire(&mut self, timers: TimerBatch) -> Result<Effects, Fault> {
-        self.operator.fire(&self.shape, timers)
+    pub fn fire(&mut self, mut timers: TimerBatch) -> Result<Effects, Fault> {
+        let now = timers.processing_time;
+        self.begin(std::mem::take(&mut timers.operator_states), now)?;
+        let mut effects = self.operator.fire(&self.shape, timers)?;
+        self.end(&mut effects, now)?;
+        Ok(effects)
+    }
+
+    /// Asks a source for records.
+    ///
+    /// # Errors
+    /// If it fails.
+    pub fn poll(&mut self, mut poll: PollRequest) -> Result<Polled, Fault> {
+        let now = poll.processing_time;
+        self.begin(std::mem::take(&mut poll.operator_states), now)?;
+        let mut polled = self.operator.poll(&self.shape, poll)?;
+        self.end(&mut polled.effects, now)?;
+        Ok(polled)
+    }
+
+    /// Takes the operator state of a call. If it is not what this instance left, the function
+    /// begins anew from it.
+    fn begin(&mut self, states: Vec<OperatorState>, now: i64) -> Result<(), Fault> {
+        if self.shape.operator_state_names.is_empty() {
+            return Ok(());
+        }
+        let known = self.shape.operator_states.borrow_mut().take(states);
+        let Known::Whole { is_restored } = known else { return Ok(()) };
+        self.initialize(is_restored, now)
+            .map_err(|error| fault(FaultKind::Failed, None, error.context("initialize_state")))
+    }
+
+    fn initialize(&mut self, is_restored: bool, now: i64) -> Result<()> {
+        if std::mem::replace(&mut self.is_used, true) {
+            self.operator = (self.reopen)()?;
+        }
+        let mut call = Call::without_records(&self.shape, now);
+        call.is_restored = is_restored;
+        self.operator.initialize_state(&mut Context::new(call))
+    }
+
+    /// Adds what has become of operator state.
+    fn end(&mut self, effects: &mut Effects, now: i64) -> Result<(), Fault> {
+        if self.shape.operator_state_names.is_empty() {
+            return Ok(());
+        }
+        let mut ctx = Context::new(Call::without_records(&self.shape, now));
+        self.operator
+            .snapshot_state(&mut ctx)
+            .map_err(|error| fault(FaultKind::Failed, None, error.context("snapshot_state")))?;
+        effects.operator_states = self.shape.operator_states.borrow_mut().take_changes();
+        Ok(())
     }
 
     /// Ends the function in good order.
@@ -67,6 +131,7 @@ pub fn describe<A: Adaptor>() -> Result<Declaration> {
         inputs: A::inputs().into_iter().map(input).collect(),
         outputs: setup.outputs,
         states: setup.states,
+        operator_states: setup.operator_states,
         parameters: setup.parameters,
         timers: A::HAS_TIMERS,
         extracts_keys: A::EXTRACTS_KEYS,
@@ -93,36 +158,56 @@ pub fn extract_keys<A: Adaptor>(values: &Packed) -> Result<Packed, Fault> {
 
 fn try_open<A: Adaptor>(context: OpenContext) -> Result<Instance> {
     let declared = describe::<A>()?;
-    let mut setup = Setup::new(Some(context), A::MAIN_OUTPUT);
+    let mut setup = Setup::new(Some(context.clone()), A::MAIN_OUTPUT);
     let operator = Box::new(A::open(&mut setup)?);
     check::<A>(&mut setup)?;
     // IMPORTANT: the host numbers states and outputs by what was described. With other numbers
     // here, state would be read and written under wrong names.
-    let opened = names(&setup.states, &setup.outputs);
-    let described = names(&declared.states, &declared.outputs);
+    let opened = names(&setup.states, &setup.operator_states, &setup.outputs);
+    let described = names(&declared.states, &declared.operator_states, &declared.outputs);
     if opened != described {
         return Err(Error::msg(format_args!(
             "`open` must declare the same whatever the parameters are; with these it declares \
              [{opened}], and on defaults [{described}]"
         )));
     }
-    let shape = Shape { outputs: setup.outputs.len(), states: setup.states };
-    Ok(Instance { shape, operator })
+    let reopen = move || -> Result<Box<dyn Operator>> {
+        Ok(Box::new(A::open(&mut Setup::new(Some(context.clone()), A::MAIN_OUTPUT))?))
+    };
+    Ok(Instance { shape: Shape::new(setup), operator, reopen: Box::new(reopen), is_used: false })
 }
 
 /// The numbered part of a declaration, for comparison and for the message.
-fn names(states: &[StateDeclaration], outputs: &[OutputDeclaration]) -> String {
+fn names(
+    states: &[StateDeclaration],
+    operator_states: &[OperatorStateDeclaration],
+    outputs: &[OutputDeclaration],
+) -> String {
     let states = states.iter().map(|state| format!("{:?} state `{}`", state.kind, state.name));
+    let of_operator = operator_states
+        .iter()
+        .map(|state| format!("{:?} operator state `{}`", state.redistribution, state.name));
     let outputs = outputs.iter().map(|output| format!("output `{}`", output.name));
-    states.chain(outputs).collect::<Vec<_>>().join(", ")
+    states.chain(of_operator).chain(outputs).collect::<Vec<_>>().join(", ")
 }
 
 /// Refuses what a kind of function cannot have.
 fn check<A: Adaptor>(setup: &mut Setup) -> Result<()> {
     setup.check()?;
-    match setup.states.first() {
-        Some(state) if !A::HAS_STATE => Err(Error::msg(format_args!(
-            "state `{}`: this kind of function has no key, and so no keyed state",
+    if let Some(state) = setup.states.first()
+        && !A::HAS_STATE
+    {
+        return Err(Error::msg(format_args!(
+            "state `{}`: this kind of function has no key, and so no keyed state; it can have \
+             operator state",
+            state.name
+        )));
+    }
+    let mut operator_states = setup.operator_states.iter();
+    let broadcast = operator_states.find(|state| state.redistribution == Redistribution::Broadcast);
+    match broadcast {
+        Some(state) if !A::HAS_BROADCAST => Err(Error::msg(format_args!(
+            "state `{}`: this kind of function has no broadcast input, and so no broadcast state",
             state.name
         ))),
         _ => Ok(()),

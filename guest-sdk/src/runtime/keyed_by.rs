@@ -6,6 +6,7 @@ use super::operator::{Adaptor, Operator, Shape};
 use crate::bindings::tidegate::function::declarations::Kind;
 use crate::bindings::tidegate::function::types::{Batch, Effects, Fault, TimerBatch};
 use crate::codec::{Decode, Format};
+use crate::context::{InitializationContext, SnapshotContext};
 use crate::error::Result;
 use crate::function::KeySelector;
 use crate::setup::Setup;
@@ -22,6 +23,14 @@ impl<A: Operator, S> Operator for KeyedBy<A, S> {
         self.0.fire(shape, timers)
     }
 
+    fn initialize_state(&mut self, ctx: &mut InitializationContext<'_>) -> Result<()> {
+        self.0.initialize_state(ctx)
+    }
+
+    fn snapshot_state(&mut self, ctx: &mut SnapshotContext<'_>) -> Result<()> {
+        self.0.snapshot_state(ctx)
+    }
+
     fn close(&mut self) {
         self.0.close();
     }
@@ -31,6 +40,7 @@ impl<A: Adaptor, S: KeySelector> Adaptor for KeyedBy<A, S> {
     const KIND: Kind = A::KIND;
     const HAS_STATE: bool = A::HAS_STATE;
     const HAS_TIMERS: bool = A::HAS_TIMERS;
+    const HAS_BROADCAST: bool = A::HAS_BROADCAST;
     const MAIN_OUTPUT: Option<Format> = A::MAIN_OUTPUT;
     const EXTRACTS_KEYS: bool = true;
 

@@ -5,6 +5,7 @@ use super::operator::{Adaptor, Operator, Shape};
 use crate::bindings::tidegate::function::declarations::Kind;
 use crate::bindings::tidegate::function::types::{Batch, Effects, Fault, TimerBatch};
 use crate::codec::{Encode, Format};
+use crate::context::{InitializationContext, SnapshotContext};
 use crate::error::Result;
 use crate::function::KeyedProcessFunction;
 use crate::setup::Setup;
@@ -22,6 +23,14 @@ impl<F: KeyedProcessFunction> Operator for KeyedProcess<F> {
 
     fn fire(&mut self, shape: &Shape, timers: TimerBatch) -> Result<Effects, Fault> {
         drive::timers(shape, timers, |timer, ctx| self.0.on_timer(timer, ctx))
+    }
+
+    fn initialize_state(&mut self, ctx: &mut InitializationContext<'_>) -> Result<()> {
+        self.0.initialize_state(ctx)
+    }
+
+    fn snapshot_state(&mut self, ctx: &mut SnapshotContext<'_>) -> Result<()> {
+        self.0.snapshot_state(ctx)
     }
 
     fn close(&mut self) {

@@ -1,15 +1,37 @@
 //! What every kind of function is to the runtime.
 
+use std::cell::RefCell;
+
 use crate::bindings::tidegate::function::declarations::{Kind, StateDeclaration};
-use crate::bindings::tidegate::function::types::{Batch, Effects, Fault, FaultKind, TimerBatch};
+use crate::bindings::tidegate::function::types::{
+    Batch, Effects, Fault, FaultKind, PollRequest, Polled, TimerBatch,
+};
 use crate::codec::Format;
+use crate::context::{InitializationContext, SnapshotContext};
 use crate::error::{Error, Result};
 use crate::setup::Setup;
+use crate::state::OperatorCells;
 
-/// What the calls need of the declaration.
+/// What the calls need of the declaration, and what lasts between them.
 pub struct Shape {
     pub(crate) states: Vec<StateDeclaration>,
     pub(crate) outputs: usize,
+    pub(crate) operator_state_names: Vec<String>,
+    /// In a cell, since contexts that only read share it.
+    pub(crate) operator_states: RefCell<OperatorCells>,
+}
+
+impl Shape {
+    pub(crate) fn new(setup: Setup) -> Self {
+        let operator_states = RefCell::new(OperatorCells::new(&setup.operator_states));
+        let names = setup.operator_states.into_iter().map(|state| state.name).collect();
+        Self {
+            states: setup.states,
+            outputs: setup.outputs.len(),
+            operator_state_names: names,
+            operator_states,
+        }
+    }
 }
 
 /// An opened function.
@@ -30,6 +52,33 @@ pub trait Operator {
         Err(fault(FaultKind::Failed, None, Error::msg("this kind of function has no timers")))
     }
 
+    /// Asks for records. The host does not call it on what is no source.
+    ///
+    /// # Errors
+    /// If the function fails.
+    fn poll(&mut self, shape: &Shape, poll: PollRequest) -> Result<Polled, Fault> {
+        let _ = (shape, poll);
+        Err(fault(FaultKind::Failed, None, Error::msg("this kind of function is no source")))
+    }
+
+    /// Fills what the function keeps by itself from operator state.
+    ///
+    /// # Errors
+    /// If the function fails.
+    fn initialize_state(&mut self, ctx: &mut InitializationContext<'_>) -> Result<()> {
+        let _ = ctx;
+        Ok(())
+    }
+
+    /// Brings what the function keeps by itself into operator state.
+    ///
+    /// # Errors
+    /// If the function fails.
+    fn snapshot_state(&mut self, ctx: &mut SnapshotContext<'_>) -> Result<()> {
+        let _ = ctx;
+        Ok(())
+    }
+
     /// The partition ends in good order.
     fn close(&mut self);
 }
@@ -44,6 +93,9 @@ pub trait Adaptor: Operator + Sized + 'static {
 
     /// Whether it may register timers.
     const HAS_TIMERS: bool;
+
+    /// Whether it has a broadcast input, and so may have broadcast state.
+    const HAS_BROADCAST: bool = false;
 
     /// The format of the main output, None for a function without one.
     const MAIN_OUTPUT: Option<Format>;

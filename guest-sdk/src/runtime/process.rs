@@ -5,6 +5,7 @@ use super::operator::{Adaptor, Operator, Shape};
 use crate::bindings::tidegate::function::declarations::Kind;
 use crate::bindings::tidegate::function::types::{Batch, Effects, Fault};
 use crate::codec::{Encode, Format};
+use crate::context::{InitializationContext, SnapshotContext};
 use crate::error::Result;
 use crate::function::ProcessFunction;
 use crate::setup::Setup;
@@ -18,6 +19,14 @@ impl<F: ProcessFunction> Operator for Process<F> {
         drive::records(shape, batch, |record, ctx| {
             self.0.process_element(drive::decode(record)?, ctx).map_err(Failure::failed)
         })
+    }
+
+    fn initialize_state(&mut self, ctx: &mut InitializationContext<'_>) -> Result<()> {
+        self.0.initialize_state(ctx)
+    }
+
+    fn snapshot_state(&mut self, ctx: &mut SnapshotContext<'_>) -> Result<()> {
+        self.0.snapshot_state(ctx)
     }
 
     fn close(&mut self) {

@@ -147,7 +147,8 @@ fn refuses_declarations_that_cannot_be() {
     assert!(message.ends_with(": no default is good"), "{message}");
     assert_eq!(
         refuse::<1>(),
-        "state `state`: this kind of function has no key, and so no keyed state"
+        "state `state`: this kind of function has no key, and so no keyed state; it can have \
+         operator state"
     );
     assert_eq!(refuse::<2>(), "output `a` is declared twice");
     assert_eq!(refuse::<3>(), "output `main` is declared twice");

@@ -8,7 +8,9 @@ use super::list_cells::ListCells;
 use super::map_cells::MapCells;
 use super::value_cells::ValueCells;
 use crate::bindings::tidegate::function::declarations::StateKind;
-use crate::bindings::tidegate::function::types::{Packed, StateChanges, StateColumn};
+use crate::bindings::tidegate::function::types::{
+    OperatorStateChanges, Packed, StateChanges, StateColumn,
+};
 
 /// Operations of the contract.
 pub(super) const CLEAR: u8 = 0;
@@ -38,16 +40,52 @@ impl Cells {
         }
     }
 
+    /// The cell of a partition: one, with what the host has.
+    pub(super) fn one(kind: StateKind, value: Vec<u8>) -> Self {
+        let form = u8::from(!value.is_empty());
+        let ends = vec![value.len() as u32];
+        let values = Packed { bytes: value, ends };
+        Self::new(kind, StateColumn { state: 0, forms: vec![form], values }, 1)
+    }
+
+    /// What the cell of a partition holds now, as the host packs it.
+    pub(super) fn pack_one(&mut self) -> Vec<u8> {
+        let mut packed = Vec::new();
+        match self {
+            Cells::Value(_) => unreachable!("operator state is a list or a map"),
+            Cells::List(cells) => {
+                cells.read(0, None).for_each(|element| push_framed(&mut packed, element));
+            }
+            Cells::Map(cells) => {
+                for (map_key, value) in cells.entries(0) {
+                    push_framed(&mut packed, map_key);
+                    push_framed(&mut packed, value);
+                }
+            }
+        }
+        packed
+    }
+
     /// What the call changed, None if nothing.
-    pub(crate) fn into_changes(self, state: u32) -> Option<StateChanges> {
+    pub(crate) fn changes(&self, state: u32) -> Option<StateChanges> {
+        let Changes { keys, operations, entries } = self.collect_changes()?;
+        Some(StateChanges { state, keys, operations, entries })
+    }
+
+    /// What the call changed in the cell of a partition, None if nothing.
+    pub(super) fn operator_changes(&self, state: u32) -> Option<OperatorStateChanges> {
+        let Changes { operations, entries, .. } = self.collect_changes()?;
+        Some(OperatorStateChanges { state, operations, entries })
+    }
+
+    fn collect_changes(&self) -> Option<Changes> {
         let mut changes = Changes::default();
         match self {
             Cells::Value(cells) => cells.write_changes(&mut changes),
             Cells::List(cells) => cells.write_changes(&mut changes),
             Cells::Map(cells) => cells.write_changes(&mut changes),
         }
-        let Changes { keys, operations, entries } = changes;
-        (!keys.is_empty()).then_some(StateChanges { state, keys, operations, entries })
+        (!changes.keys.is_empty()).then_some(changes)
     }
 }
 
@@ -129,6 +167,11 @@ pub(super) fn pushed<'c>(
         start = *end;
         (*form == 1, span)
     })
+}
+
+fn push_framed(packed: &mut Vec<u8>, string: &[u8]) {
+    packed.extend_from_slice(&(string.len() as u32).to_le_bytes());
+    packed.extend_from_slice(string);
 }
 
 /// Cuts a string with its length before it off `bytes`, as lists and maps are packed. Gives where

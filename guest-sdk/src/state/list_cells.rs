@@ -109,7 +109,7 @@ impl ListCells {
     }
 
     /// Writes for each key that it was cleared, if so, then what was appended since.
-    pub(super) fn write_changes(self, changes: &mut Changes) {
+    pub(super) fn write_changes(&self, changes: &mut Changes) {
         changes.reserve(self.appended.len(), 0);
         for (key, cell) in self.cells.iter().enumerate() {
             if (cell.is_cleared || cell.is_rewritten) && cell.is_stored {

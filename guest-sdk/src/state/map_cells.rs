@@ -194,7 +194,7 @@ impl MapCells {
 
     /// Writes for each key that its map was cleared, if so, then one change for each entry touched
     /// since.
-    pub(super) fn write_changes(self, changes: &mut Changes) {
+    pub(super) fn write_changes(&self, changes: &mut Changes) {
         for (key, cell) in self.cells.iter().enumerate() {
             if cell.is_cleared && cell.is_stored {
                 changes.push(key, CLEAR, &[]);

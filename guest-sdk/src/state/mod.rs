@@ -1,24 +1,32 @@
-//! Keyed state: typed handles over what the host pushed with the batch.
+//! State: typed handles over what the host pushed with the batch.
 //!
 //! ```text
-//!   ValueState<T>, ReducingState<T>, AggregatingState<A>   ListState<T>   MapState<K, V>
-//!                       |                                       |               |
-//!                   ValueCells                              ListCells       MapCells
+//!   of a key:        ValueState<T>, ReducingState<T>,   ListState<T>   MapState<K, V>
+//!                    AggregatingState<A>                     |               |
+//!                            |                               |               |
+//!                        ValueCells                      ListCells       MapCells
+//!                                                            |               |
+//!   of a partition:                     OperatorListState<T>, RawOperatorState
+//!                                                                     BroadcastState<K, V>
 //! ```
 //!
 //! A handle is only the index of a declared state; what it reads and writes is in the [context] of
-//! the call, for the key of the record at hand. Values are encoded with `postcard`. The files named
-//! `*_cells` know bytes and the packing of the contract, the others know types.
+//! the call, for the key of the record at hand or for the partition. Values are encoded with
+//! `postcard`. The files named `*_cells` know bytes and the packing of the contract, the others know types.
 //!
 //! [context]: crate::context::Context
 
 mod aggregating;
+mod broadcast;
 mod cells;
 mod encoding;
 mod list;
 mod list_cells;
 mod map;
 mod map_cells;
+mod operator_cells;
+mod operator_list;
+mod raw;
 mod reducing;
 mod ttl;
 mod value;
@@ -28,8 +36,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use aggregating::{AggregateFunction, AggregatingState};
+pub use broadcast::BroadcastState;
 pub use list::ListState;
 pub use map::MapState;
+pub use operator_list::OperatorListState;
+pub use raw::RawOperatorState;
 pub use reducing::ReducingState;
 pub use ttl::Ttl;
 pub use value::ValueState;
@@ -40,12 +51,15 @@ pub(crate) use encoding::decode;
 pub(crate) use encoding::encode;
 pub(crate) use list_cells::ListCells;
 pub(crate) use map_cells::MapCells;
+pub(crate) use operator_cells::{Known, OperatorCells};
 pub(crate) use ttl::Lifetime;
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use ttl::payload;
 pub(crate) use value_cells::ValueCells;
 
-use crate::bindings::tidegate::function::declarations::{StateDeclaration, StateKind};
+use crate::bindings::tidegate::function::declarations::{
+    OperatorStateDeclaration, Redistribution, StateDeclaration, StateKind,
+};
 use crate::setup::Setup;
 
 /// A type that can be kept in state: every serde type that owns its data.
@@ -109,6 +123,49 @@ impl<'s> StateBuilder<'s> {
     pub fn aggregating<A: AggregateFunction>(self, function: A) -> AggregatingState<A> {
         let (state, lifetime) = self.declare::<A::Acc>(StateKind::Aggregating);
         AggregatingState::new(ValueState::new(state, lifetime), function)
+    }
+
+    /// Declares a list of the partition whose elements are dealt out anew, one by one in turn, when
+    /// the job is restored with another parallelism: Flink's `getListState` of operator state.
+    pub fn operator_list<T: StateValue>(self) -> OperatorListState<T> {
+        let state = self.declare_operator_state::<T>(Redistribution::EvenSplit);
+        OperatorListState::new(state)
+    }
+
+    /// Declares a list of the partition that every partition gets all elements of when the job is
+    /// restored with another parallelism: Flink's `getUnionListState`.
+    pub fn union_list<T: StateValue>(self) -> OperatorListState<T> {
+        let state = self.declare_operator_state::<T>(Redistribution::Union);
+        OperatorListState::new(state)
+    }
+
+    /// Declares byte strings of the partition that are kept as they are, and dealt out as those of
+    /// [`operator_list`](Self::operator_list): Flink's raw operator state.
+    pub fn raw_operator(self) -> RawOperatorState {
+        let state = self.declare_operator_state::<Vec<u8>>(Redistribution::EvenSplit);
+        RawOperatorState::new(state)
+    }
+
+    /// Declares a map that is the same in all partitions, since only records of the broadcast input
+    /// change it.
+    pub fn broadcast<K: StateValue, V: StateValue>(self) -> BroadcastState<K, V> {
+        let state = self.declare_operator_state::<(K, V)>(Redistribution::Broadcast);
+        BroadcastState::new(state)
+    }
+
+    fn declare_operator_state<T>(self, redistribution: Redistribution) -> u32 {
+        if self.ttl.is_some() {
+            let name = &self.name;
+            self.setup.complain(format_args!(
+                "operator state `{name}` has a time to live, which only keyed state can have"
+            ));
+        }
+        self.setup.declare_operator_state(OperatorStateDeclaration {
+            name: self.name,
+            redistribution,
+            schema_version: self.schema_version,
+            type_name: short_type_name::<T>(),
+        })
     }
 
     fn declare<T>(self, kind: StateKind) -> (u32, Lifetime) {

@@ -96,7 +96,7 @@ impl ValueCells {
     }
 
     /// Writes one change for each key that has another value than the host.
-    pub(super) fn write_changes(self, changes: &mut Changes) {
+    pub(super) fn write_changes(&self, changes: &mut Changes) {
         let dirty = self.cells.iter().filter(|cell| cell.is_dirty);
         let (count, bytes) =
             dirty.fold((0, 0), |(count, bytes), cell| (count + 1, bytes + cell.span.length()));

@@ -4,30 +4,21 @@ use std::marker::PhantomData;
 
 use super::builder::Builder;
 use super::fault::Fault;
-use super::pack::{self, Input};
+use super::pack::{self, Clocks, Input};
 use super::store::Store;
 use super::validate::{self, Extent};
 use crate::bindings::tidegate::function::declarations::Declaration;
-use crate::bindings::tidegate::function::types::{self, Effects};
+use crate::bindings::tidegate::function::types::{self, Effects, PollRequest};
 use crate::context::TimeDomain;
 use crate::error::Result;
-use crate::function::{
-    KeyedCoProcessFunction, KeyedProcessFunction, ProcessFunction, RichFlatMapFunction,
-    RichMapFunction,
-};
-use crate::runtime::{Instance, KeyedCoProcess, KeyedProcess, Process, RichFlatMap, RichMap};
+use crate::function::NextPoll;
+use crate::runtime::Instance;
+
+/// The contract's number of the broadcast input, where there is one.
+const BROADCAST_INPUT: u32 = 1;
 
 /// How many timers may fire in one advance, before the harness takes it that they never end.
 const FIRINGS_MAX: usize = 100_000;
-
-/// Marks a harness of a function whose records have keys.
-pub enum WithKeys {}
-
-/// Marks a harness of a function with two inputs whose records have keys.
-pub enum WithTwoInputs {}
-
-/// Marks a harness of a function whose records have no keys.
-pub enum WithoutKeys {}
 
 /// A function with an in-memory host around it. See the [module](super) for an example.
 ///
@@ -45,142 +36,12 @@ pub struct Harness<M> {
     _mode: PhantomData<M>,
 }
 
-impl Harness<WithKeys> {
-    /// Tests a [`KeyedProcessFunction`].
-    pub fn keyed_process<F: KeyedProcessFunction>() -> Builder<WithKeys> {
-        Builder::new::<KeyedProcess<F>>()
-    }
-
-    /// Tests a [`RichFlatMapFunction`].
-    pub fn rich_flat_map<F: RichFlatMapFunction>() -> Builder<WithKeys> {
-        Builder::new::<RichFlatMap<F>>()
-    }
-
-    /// Tests a [`RichMapFunction`].
-    pub fn rich_map<F: RichMapFunction>() -> Builder<WithKeys> {
-        Builder::new::<RichMap<F>>()
-    }
-
-    /// Processes one record with the given key and event time in milliseconds, in a call of its
-    /// own.
-    ///
-    /// # Errors
-    /// The fault of the call.
-    pub fn push(
-        &mut self,
-        key: impl AsRef<[u8]>,
-        record: impl AsRef<[u8]>,
-        event_time: i64,
-    ) -> Result<(), Fault> {
-        self.push_all([(key, record, event_time)])
-    }
-
-    /// Processes one record that has no event time.
-    ///
-    /// # Errors
-    /// The fault of the call.
-    pub fn push_untimed(
-        &mut self,
-        key: impl AsRef<[u8]>,
-        record: impl AsRef<[u8]>,
-    ) -> Result<(), Fault> {
-        self.run(0, &[Input::new(&key, &record, None)])
-    }
-
-    /// Processes several records, given as key, record and event time, in ONE call.
-    ///
-    /// # Errors
-    /// The fault of the call: none of the records has then had an effect.
-    pub fn push_all<K: AsRef<[u8]>, R: AsRef<[u8]>>(
-        &mut self,
-        records: impl IntoIterator<Item = (K, R, i64)>,
-    ) -> Result<(), Fault> {
-        let inputs: Vec<Input> = records
-            .into_iter()
-            .map(|(key, record, time)| Input::new(&key, &record, Some(time)))
-            .collect();
-        self.run(0, &inputs)
-    }
-}
-
-impl Harness<WithTwoInputs> {
-    /// Tests a [`KeyedCoProcessFunction`].
-    pub fn keyed_co_process<F: KeyedCoProcessFunction>() -> Builder<WithTwoInputs> {
-        Builder::new::<KeyedCoProcess<F>>()
-    }
-
-    /// Processes one record of the first input with the given key and event time in milliseconds,
-    /// in a call of its own.
-    ///
-    /// # Errors
-    /// The fault of the call.
-    pub fn push1(
-        &mut self,
-        key: impl AsRef<[u8]>,
-        record: impl AsRef<[u8]>,
-        event_time: i64,
-    ) -> Result<(), Fault> {
-        self.run(0, &[Input::new(&key, &record, Some(event_time))])
-    }
-
-    /// Processes one record of the second input, as [`push1`](Self::push1) does of the first.
-    ///
-    /// # Errors
-    /// The fault of the call.
-    pub fn push2(
-        &mut self,
-        key: impl AsRef<[u8]>,
-        record: impl AsRef<[u8]>,
-        event_time: i64,
-    ) -> Result<(), Fault> {
-        self.run(1, &[Input::new(&key, &record, Some(event_time))])
-    }
-}
-
-impl Harness<WithoutKeys> {
-    /// Tests a [`ProcessFunction`].
-    pub fn process<F: ProcessFunction>() -> Builder<WithoutKeys> {
-        Builder::new::<Process<F>>()
-    }
-
-    /// Processes one record with the given event time in milliseconds, in a call of its own.
-    ///
-    /// # Errors
-    /// The fault of the call.
-    pub fn push(&mut self, record: impl AsRef<[u8]>, event_time: i64) -> Result<(), Fault> {
-        self.push_all([(record, event_time)])
-    }
-
-    /// Processes one record that has no event time.
-    ///
-    /// # Errors
-    /// The fault of the call.
-    pub fn push_untimed(&mut self, record: impl AsRef<[u8]>) -> Result<(), Fault> {
-        self.run(0, &[Input::without_key(&record, None)])
-    }
-
-    /// Processes several records, given with their event times, in ONE call.
-    ///
-    /// # Errors
-    /// The fault of the call: none of the records has then had an effect.
-    pub fn push_all<R: AsRef<[u8]>>(
-        &mut self,
-        records: impl IntoIterator<Item = (R, i64)>,
-    ) -> Result<(), Fault> {
-        let inputs: Vec<Input> = records
-            .into_iter()
-            .map(|(record, time)| Input::without_key(&record, Some(time)))
-            .collect();
-        self.run(0, &inputs)
-    }
-}
-
 impl<M> Harness<M> {
     pub(super) fn new(builder: Builder<M>, declaration: Declaration, instance: Instance) -> Self {
         Self {
             builder,
             instance,
-            store: Store::new(declaration.states.iter().map(|state| state.kind)),
+            store: Store::new(&declaration),
             outputs: declaration.outputs.iter().map(|_| Vec::new()).collect(),
             declaration,
             watermark: i64::MIN,
@@ -216,6 +77,7 @@ impl<M> Harness<M> {
     /// # Errors
     /// If the function refuses to open.
     pub fn restart(&mut self) -> Result<(), Fault> {
+        self.store.operator.forget_instance();
         self.instance = (self.builder.open)(self.builder.context.clone())?;
         Ok(())
     }
@@ -233,16 +95,37 @@ impl<M> Harness<M> {
     }
 
     /// Processes records of input `input` in one call.
-    fn run(&mut self, input: u32, inputs: &[Input]) -> Result<(), Fault> {
-        let batch = pack::batch(input, inputs, &self.store, self.watermark, self.processing_time);
+    pub(super) fn run(&mut self, input: u32, inputs: &[Input]) -> Result<(), Fault> {
+        let clocks = Clocks { watermark: self.watermark, processing: self.processing_time };
+        let batch = pack::batch(input, inputs, &mut self.store, clocks);
         let keys: Vec<Vec<u8>> = pack::strings(&batch.keys).map(<[u8]>::to_vec).collect();
         let key_of = batch.key_of.clone();
-        let extent = Extent { causes: inputs.len(), keys: keys.len() };
+        let is_broadcast = input == BROADCAST_INPUT;
+        let extent = Extent { causes: inputs.len(), keys: keys.len(), is_broadcast };
         let effects = self.instance.process(batch);
         let effects = self.check(effects, extent)?;
         self.apply(effects, &keys, |cause| key_of[cause] as usize);
         // A timer that was registered for a time already past is due at once.
         self.fire_due(TimeDomain::EventTime, self.watermark, self.watermark)
+    }
+
+    /// Asks a source for records in one call.
+    pub(super) fn ask(&mut self, records_max: u32) -> Result<NextPoll, Fault> {
+        let request = PollRequest {
+            records_max,
+            operator_states: self.store.operator.push(),
+            processing_time: self.processing_time,
+        };
+        let polled = self.instance.poll(request);
+        let next = polled.as_ref().map_or(types::NextPoll::Never, |polled| polled.next);
+        let extent = Extent { causes: 1, keys: 0, is_broadcast: false };
+        let effects = self.check(polled.map(|polled| polled.effects), extent)?;
+        self.apply(effects, &[], |cause| cause);
+        Ok(match next {
+            types::NextPoll::Now => NextPoll::Now,
+            types::NextPoll::At(time) => NextPoll::At(time),
+            types::NextPoll::Never => NextPoll::Never,
+        })
     }
 
     /// Fires what is due. `before` is the watermark that was in force until now.
@@ -258,8 +141,9 @@ impl<M> Harness<M> {
             if due.is_empty() {
                 return Ok(());
             }
-            let batch = pack::timers(domain, &due, &self.store, watermark, self.processing_time);
-            let extent = Extent { causes: due.len(), keys: due.len() };
+            let batch =
+                pack::timers(domain, &due, &mut self.store, watermark, self.processing_time);
+            let extent = Extent { causes: due.len(), keys: due.len(), is_broadcast: false };
             let effects = self.instance.fire(batch);
             let effects = self.check(effects, extent)?;
             let mut keys = Vec::with_capacity(due.len());
@@ -300,6 +184,7 @@ impl<M> Harness<M> {
                 self.store.change(changes.state as usize, key, operation, entry);
             }
         }
+        self.store.operator.apply(&effects.operator_states);
         let timers = effects.timers;
         for ((timestamp, operation), origin) in
             timers.timestamps.iter().zip(timers.operations).zip(timers.origins)

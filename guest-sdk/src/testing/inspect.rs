@@ -96,6 +96,54 @@ impl<M> Harness<M> {
         }
     }
 
+    /// What an even-split or union list of the partition holds.
+    ///
+    /// # Errors
+    /// If there is no such state, or what it holds is not a `T`.
+    pub fn operator_list_state<T: DeserializeOwned>(&self, name: &str) -> Result<Vec<T>> {
+        match self.stored_of_operator(name)? {
+            Some(Stored::List(elements)) => elements.iter().map(|bytes| decode(bytes)).collect(),
+            Some(_) => Err(Error::msg(format_args!("state `{name}` is broadcast state"))),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// What a raw operator state holds.
+    ///
+    /// # Errors
+    /// If there is no such state.
+    pub fn raw_operator_state(&self, name: &str) -> Result<Vec<Vec<u8>>> {
+        match self.stored_of_operator(name)? {
+            Some(Stored::List(elements)) => Ok(elements.clone()),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// What a broadcast state holds, ascending by the encoded keys of the map.
+    ///
+    /// # Errors
+    /// If there is no such state, or what it holds is not a `K` or a `V`.
+    pub fn broadcast_state<K: DeserializeOwned, V: DeserializeOwned>(
+        &self,
+        name: &str,
+    ) -> Result<Vec<(K, V)>> {
+        match self.stored_of_operator(name)? {
+            Some(Stored::Map(entries)) => {
+                entries.iter().map(|(key, value)| Ok((decode(key)?, decode(value)?))).collect()
+            }
+            Some(_) => Err(Error::msg(format_args!("state `{name}` is a list"))),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn stored_of_operator(&self, name: &str) -> Result<Option<&Stored>> {
+        let states = &self.declaration.operator_states;
+        let index = states.iter().position(|state| state.name == name).ok_or_else(|| {
+            Error::msg(format_args!("the function declares no operator state `{name}`"))
+        })?;
+        Ok(self.store.operator.get(index))
+    }
+
     /// The times of a key's event-time timers, ascending.
     pub fn event_time_timers(&self, key: impl AsRef<[u8]>) -> Vec<i64> {
         self.store.timers_of(TimeDomain::EventTime, key.as_ref())

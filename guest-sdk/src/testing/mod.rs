@@ -37,13 +37,17 @@ mod builder;
 mod fault;
 mod harness;
 mod inspect;
+mod kinds;
 mod pack;
 mod store;
 mod validate;
 
 pub use builder::Builder;
 pub use fault::{Fault, FaultKind};
-pub use harness::{Harness, WithKeys, WithTwoInputs, WithoutKeys};
+pub use harness::Harness;
+pub use kinds::{
+    WithBroadcast, WithKeys, WithKeysAndBroadcast, WithTwoInputs, WithoutInput, WithoutKeys,
+};
 
 #[cfg(test)]
 mod tests;

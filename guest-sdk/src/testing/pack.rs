@@ -31,14 +31,14 @@ impl Input {
     }
 }
 
+/// The times that hold for a call.
+pub(super) struct Clocks {
+    pub(super) watermark: i64,
+    pub(super) processing: i64,
+}
+
 /// Packs records of one input with the state of their keys.
-pub(super) fn batch(
-    input: u32,
-    inputs: &[Input],
-    store: &Store,
-    watermark: i64,
-    processing_time: i64,
-) -> Batch {
+pub(super) fn batch(input: u32, inputs: &[Input], store: &mut Store, clocks: Clocks) -> Batch {
     let mut index = HashMap::new();
     let mut keys = Vec::new();
     let mut key_of = Vec::new();
@@ -57,11 +57,12 @@ pub(super) fn batch(
         input,
         values: packed(inputs.iter().map(|input| &input.record)),
         timestamps,
-        watermarks: vec![watermark; inputs.len()],
+        watermarks: vec![clocks.watermark; inputs.len()],
         states: store.columns(&keys),
+        operator_states: store.operator.push(),
         keys: packed(keys),
         key_of,
-        processing_time,
+        processing_time: clocks.processing,
     }
 }
 
@@ -69,7 +70,7 @@ pub(super) fn batch(
 pub(super) fn timers(
     domain: TimeDomain,
     due: &[(i64, Vec<u8>)],
-    store: &Store,
+    store: &mut Store,
     watermark: impl Fn(i64) -> i64,
     processing_time: i64,
 ) -> TimerBatch {
@@ -78,6 +79,7 @@ pub(super) fn timers(
         domain: domain as u8,
         timestamps: due.iter().map(|(timestamp, _)| *timestamp).collect(),
         states: store.columns(&keys),
+        operator_states: store.operator.push(),
         keys: packed(keys),
         watermarks: due.iter().map(|(timestamp, _)| watermark(*timestamp)).collect(),
         processing_time,

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::pack;
-use crate::bindings::tidegate::function::declarations::StateKind;
-use crate::bindings::tidegate::function::types::StateColumn;
+use crate::bindings::tidegate::function::declarations::{Declaration, Redistribution, StateKind};
+use crate::bindings::tidegate::function::types::{
+    OperatorState, OperatorStateChanges, StateColumn,
+};
 use crate::context::TimeDomain;
 
 /// What one key has in one state, encoded.
@@ -20,13 +22,25 @@ pub(super) struct Store {
     states: Vec<HashMap<Vec<u8>, Stored>>,
     /// Ascending by time, then key, so that tests see the same order each time.
     timers: BTreeSet<(TimeDomain, i64, Vec<u8>)>,
+    pub(super) operator: OperatorStore,
+}
+
+/// The operator states of the one partition there is.
+pub(super) struct OperatorStore {
+    kinds: Vec<StateKind>,
+    states: Vec<Option<Stored>>,
+    /// Whether a call has been applied.
+    has_run: bool,
+    /// Whether the instance holds what its last call left.
+    is_known: bool,
 }
 
 impl Store {
-    pub(super) fn new(kinds: impl Iterator<Item = StateKind>) -> Self {
-        let kinds: Vec<_> = kinds.collect();
+    pub(super) fn new(declaration: &Declaration) -> Self {
+        let kinds: Vec<_> = declaration.states.iter().map(|state| state.kind).collect();
         let states = kinds.iter().map(|_| HashMap::new()).collect();
-        Self { kinds, states, timers: BTreeSet::new() }
+        let operator = OperatorStore::new(declaration);
+        Self { kinds, states, timers: BTreeSet::new(), operator }
     }
 
     pub(super) fn get(&self, state: usize, key: &[u8]) -> Option<&Stored> {
@@ -47,30 +61,10 @@ impl Store {
 
     /// Applies one change that was checked before.
     pub(super) fn change(&mut self, state: usize, key: &[u8], operation: u8, entry: &[u8]) {
-        let kind = self.kinds[state];
         let states = &mut self.states[state];
-        if operation == 0 {
-            states.remove(key);
-            return;
-        }
-        let stored = states.entry(key.to_vec()).or_insert_with(|| match kind {
-            StateKind::List => Stored::List(Vec::new()),
-            StateKind::Map => Stored::Map(BTreeMap::new()),
-            _ => Stored::Value(Vec::new()),
-        });
-        match stored {
-            Stored::Value(value) => *value = entry.to_vec(),
-            Stored::List(elements) => elements.push(entry.to_vec()),
-            Stored::Map(entries) if operation == 1 => {
-                let (map_key, value) = split_entry(entry).expect("checked before");
-                entries.insert(map_key.to_vec(), value.to_vec());
-            }
-            Stored::Map(entries) => {
-                entries.remove(entry);
-                if entries.is_empty() {
-                    states.remove(key);
-                }
-            }
+        let before = states.remove(key);
+        if let Some(after) = Stored::change(before, self.kinds[state], operation, entry) {
+            states.insert(key.to_vec(), after);
         }
     }
 
@@ -117,7 +111,80 @@ impl Store {
     }
 }
 
+impl OperatorStore {
+    fn new(declaration: &Declaration) -> Self {
+        let kinds = declaration.operator_states.iter().map(|state| match state.redistribution {
+            Redistribution::EvenSplit | Redistribution::Union => StateKind::List,
+            Redistribution::Broadcast => StateKind::Map,
+        });
+        let kinds: Vec<_> = kinds.collect();
+        let states = kinds.iter().map(|_| None).collect();
+        Self { kinds, states, has_run: false, is_known: false }
+    }
+
+    pub(super) fn get(&self, state: usize) -> Option<&Stored> {
+        self.states[state].as_ref()
+    }
+
+    /// The instance is gone, and what it knew.
+    pub(super) fn forget_instance(&mut self) {
+        self.is_known = false;
+    }
+
+    /// What goes to the instance with a call.
+    pub(super) fn push(&mut self) -> Vec<OperatorState> {
+        let form = if self.is_known { 2 } else { u8::from(self.has_run) };
+        let push = |stored: &Option<Stored>| OperatorState {
+            form,
+            value: stored.as_ref().filter(|_| form == 1).map(Stored::pack).unwrap_or_default(),
+        };
+        let pushed = self.states.iter().map(push).collect();
+        self.is_known = false;
+        pushed
+    }
+
+    /// Applies changes that were checked before: those of a call that has gone well.
+    pub(super) fn apply(&mut self, changes: &[OperatorStateChanges]) {
+        for column in changes {
+            let state = column.state as usize;
+            for (operation, entry) in column.operations.iter().zip(pack::strings(&column.entries)) {
+                let before = self.states[state].take();
+                self.states[state] = Stored::change(before, self.kinds[state], *operation, entry);
+            }
+        }
+        self.has_run = true;
+        self.is_known = true;
+    }
+}
+
 impl Stored {
+    /// What an operation makes of what was there.
+    fn change(before: Option<Self>, kind: StateKind, operation: u8, entry: &[u8]) -> Option<Self> {
+        if operation == 0 {
+            return None;
+        }
+        let mut stored = before.unwrap_or_else(|| match kind {
+            StateKind::List => Stored::List(Vec::new()),
+            StateKind::Map => Stored::Map(BTreeMap::new()),
+            _ => Stored::Value(Vec::new()),
+        });
+        match &mut stored {
+            Stored::Value(value) => *value = entry.to_vec(),
+            Stored::List(elements) => elements.push(entry.to_vec()),
+            Stored::Map(entries) if operation == 1 => {
+                let (map_key, value) = split_entry(entry).expect("checked before");
+                entries.insert(map_key.to_vec(), value.to_vec());
+            }
+            Stored::Map(entries) => {
+                entries.remove(entry);
+                if entries.is_empty() {
+                    return None;
+                }
+            }
+        }
+        Some(stored)
+    }
+
     fn pack(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut push = |string: &[u8]| {

@@ -6,9 +6,11 @@
 use super::fault::Fault;
 use super::pack::strings;
 use super::store::split_entry;
-use crate::bindings::tidegate::function::declarations::{Declaration, Format, StateKind};
+use crate::bindings::tidegate::function::declarations::{
+    Declaration, Format, Redistribution, StateKind,
+};
 use crate::bindings::tidegate::function::types::{
-    Effects, OutputColumn, Packed, StateChanges, TimerChanges,
+    Effects, OperatorStateChanges, OutputColumn, Packed, StateChanges, TimerChanges,
 };
 
 /// How many there are of what effects point at.
@@ -17,6 +19,8 @@ pub(super) struct Extent {
     /// Records or timers.
     pub(super) causes: usize,
     pub(super) keys: usize,
+    /// Whether they are records of a broadcast input.
+    pub(super) is_broadcast: bool,
 }
 
 /// Checks the effects of a call.
@@ -35,6 +39,10 @@ pub(super) fn effects(
     assert_distinct("state", effects.states.iter().map(|column| column.state));
     for column in &effects.states {
         check_state(column, declaration.states[column.state as usize].kind, extent);
+    }
+    assert_distinct("operator state", effects.operator_states.iter().map(|column| column.state));
+    for column in &effects.operator_states {
+        check_operator_state(column, declaration, extent);
     }
     check_timers(&effects.timers, declaration.timers, extent);
     for column in &effects.outputs {
@@ -69,7 +77,25 @@ fn check_state(column: &StateChanges, kind: StateKind, extent: Extent) {
     let count = column.keys.len();
     assert!(count > 0 && column.operations.len() == count && column.entries.ends.len() == count);
     assert!(column.keys.iter().all(|key| (*key as usize) < extent.keys));
-    for (operation, entry) in column.operations.iter().zip(strings(&column.entries)) {
+    check_operations(kind, &column.operations, &column.entries);
+}
+
+fn check_operator_state(column: &OperatorStateChanges, declaration: &Declaration, extent: Extent) {
+    check_packed(&column.entries);
+    assert!(!column.operations.is_empty());
+    assert_eq!(column.operations.len(), column.entries.ends.len());
+    let kind = match declaration.operator_states[column.state as usize].redistribution {
+        Redistribution::EvenSplit | Redistribution::Union => StateKind::List,
+        Redistribution::Broadcast => {
+            assert!(extent.is_broadcast, "only broadcast records change broadcast state");
+            StateKind::Map
+        }
+    };
+    check_operations(kind, &column.operations, &column.entries);
+}
+
+fn check_operations(kind: StateKind, operations: &[u8], entries: &Packed) {
+    for (operation, entry) in operations.iter().zip(strings(entries)) {
         match (operation, kind) {
             (0, _) => assert!(entry.is_empty()),
             (1, StateKind::Map) => assert!(split_entry(entry).is_some()),

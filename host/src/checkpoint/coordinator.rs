@@ -17,10 +17,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::catalog::Catalog;
 use super::commit::Commits;
 use super::manifest::{
-    DeclaredState, Kind, Manifest, OperatorState, PartitionSnapshot, PreparedOutput, SourceState,
+    Kind, Manifest, OperatorState, PartitionSnapshot, PreparedOutput, SourceState,
 };
 use super::protocol::{
-    Acknowledgement, Action, Completed, CoordinatorSettings, Policy, Progress, RequestId, Target,
+    Acknowledgement, Action, Completed, CoordinatorSettings, OperatorOf, Policy, Progress,
+    RequestId, Target,
 };
 use crate::error::{Error, Result};
 use crate::model::millis;
@@ -294,12 +295,13 @@ impl Coordinator {
     }
 
     fn manifest(&self, id: u64, one: &InFlight, now: i64) -> Manifest {
-        let operator = |(index, (id, states)): (usize, &(String, Vec<DeclaredState>))| {
+        let operator = |(index, of): (usize, &OperatorOf)| {
             let mut parts: Vec<_> =
                 one.partitions.iter().filter(|(operator, ..)| *operator == index).collect();
             parts.sort_by_key(|(_, partition, _)| *partition);
             let partitions = parts.into_iter().map(|(.., snapshot)| snapshot.clone()).collect();
-            OperatorState { id: id.clone(), states: states.clone(), partitions }
+            let OperatorOf { id, states, operator_states } = of.clone();
+            OperatorState { id, states, operator_states, partitions }
         };
         Manifest {
             id,

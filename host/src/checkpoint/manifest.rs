@@ -6,8 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::hex;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{StateKind, TimeDomain};
+use crate::model::{Redistribution, StateKind, TimeDomain};
 
 /// The format that this version writes, and the newest that it reads.
 pub const FORMAT: u32 = 1;
@@ -113,7 +114,7 @@ impl Manifest {
         let partitions = self.operators.iter().flat_map(|operator| &operator.partitions);
         partitions.flat_map(|partition| {
             let tables = partition.tables.iter().flatten().map(|table| &table.file);
-            std::iter::once(&partition.entries).chain(tables)
+            std::iter::once(&partition.entries).chain(tables).chain(&partition.operator_entries)
         })
     }
 }
@@ -160,6 +161,37 @@ pub struct SourcePosition {
     pub offset: u64,
     /// Lines or records of the split that have been taken.
     pub line: u64,
+    /// Of a source whose records a function makes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub function: Option<FunctionPosition>,
+}
+
+/// Where a source function goes on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FunctionPosition {
+    /// Its operator states; none if it had not been polled.
+    pub states: Option<Vec<FunctionState>>,
+    /// Records that it had made and that had not been sent on, in hexadecimal digits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "hex::strings")]
+    pub records: Vec<Vec<u8>>,
+    /// When it is to be polled again, in milliseconds; none = at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_ms: Option<i64>,
+    /// Whether it had come to its end.
+    #[serde(default)]
+    pub has_ended: bool,
+}
+
+/// An operator state of a source function.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FunctionState {
+    /// Its name.
+    pub name: String,
+    /// What it holds, encoded as the state of a key, in hexadecimal digits.
+    #[serde(with = "hex")]
+    pub value: Vec<u8>,
 }
 
 /// What an operator remembers.
@@ -170,6 +202,9 @@ pub struct OperatorState {
     pub id: String,
     /// The states that its function declared, in that order: entries refer to them by index.
     pub states: Vec<DeclaredState>,
+    /// The operator states that it declared, in that order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operator_states: Vec<DeclaredOperatorState>,
     /// One for each partition.
     pub partitions: Vec<PartitionSnapshot>,
 }
@@ -187,6 +222,16 @@ pub struct DeclaredState {
     pub stamped: Option<TimeDomain>,
 }
 
+/// A declared operator state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeclaredOperatorState {
+    /// Its name.
+    pub name: String,
+    /// Who gets what of it at another parallelism.
+    pub redistribution: Redistribution,
+}
+
 /// What one partition of an operator remembers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -201,6 +246,10 @@ pub struct PartitionSnapshot {
     pub entries: FileRef,
     /// RocksDB's own files, if the states are in them: a checkpoint of the rocksdb backend.
     pub tables: Option<Vec<TableFile>>,
+    /// Operator states in the format of `state_file`, in a chunk of key group 0, under no key; none
+    /// if the partition had none yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator_entries: Option<FileRef>,
 }
 
 /// A file of RocksDB.
@@ -273,6 +322,7 @@ mod tests {
                     split: Some("b.csv".into()),
                     offset: u64::MAX,
                     line: 3,
+                    function: None,
                 },
                 watermark: Some(-5),
             }],
@@ -283,12 +333,14 @@ mod tests {
                     kind: StateKind::Value,
                     stamped: None,
                 }],
+                operator_states: Vec::new(),
                 partitions: vec![PartitionSnapshot {
                     first_group: 0,
                     end_group: 128,
                     watermark: None,
                     entries: file.clone(),
                     tables: Some(vec![TableFile { name: "000012.sst".into(), file }]),
+                    operator_entries: None,
                 }],
             }],
             outputs: vec![

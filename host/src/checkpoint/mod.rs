@@ -6,6 +6,7 @@
 //! ```text
 //! <storage>/chk-17/manifest              written last: no manifest, no checkpoint
 //! <storage>/chk-17/<operator>-<partition>.state    states and timers, see `state_file`
+//! <storage>/chk-17/<operator>-<partition>.operator operator states, in the same format
 //! <storage>/chk-17/<operator>-<partition>.CURRENT  … RocksDB's small files
 //! <storage>/shared/<run>-<operator>-<partition>-000042.sst   shared by checkpoints
 //! <storage>/savepoints/sp-18/manifest    a savepoint without a place of its own; no shared files
@@ -16,6 +17,7 @@ pub mod catalog;
 pub mod checked;
 mod commit;
 mod coordinator;
+mod hex;
 pub mod manifest;
 mod protocol;
 pub mod reading;
@@ -29,8 +31,8 @@ pub use commit::Commits;
 pub use coordinator::Coordinator;
 pub use manifest::Manifest;
 pub use protocol::{
-    Acknowledgement, Action, Completed, CoordinatorSettings, Part, Policy, Progress, RequestId,
-    Target,
+    Acknowledgement, Action, Completed, CoordinatorSettings, OperatorOf, Part, Policy, Progress,
+    RequestId, Target,
 };
 pub use storage::{Storage, StorageWriter};
 

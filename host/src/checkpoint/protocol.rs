@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::manifest::{DeclaredState, Kind, PartitionSnapshot, PreparedOutput, SourceState};
+use super::manifest::{
+    DeclaredOperatorState, DeclaredState, Kind, PartitionSnapshot, PreparedOutput, SourceState,
+};
 use super::storage::{Storage, in_folder, place_of};
 use crate::error::Result;
 use crate::state::SnapshotForm;
@@ -97,10 +99,21 @@ pub struct CoordinatorSettings {
     pub tasks: usize,
     /// How many sources.
     pub sources: usize,
-    /// Id and states of each operator.
-    pub operators: Vec<(String, Vec<DeclaredState>)>,
+    /// The operators.
+    pub operators: Vec<OperatorOf>,
     /// Times and numbers; none = the job takes no checkpoints.
     pub policy: Option<Policy>,
+}
+
+/// What the coordinator must know of an operator.
+#[derive(Debug, Clone, Default)]
+pub struct OperatorOf {
+    /// The id in the job file.
+    pub id: String,
+    /// Its keyed states.
+    pub states: Vec<DeclaredState>,
+    /// Its operator states.
+    pub operator_states: Vec<DeclaredOperatorState>,
 }
 
 /// When checkpoints are taken, and how many are kept.

@@ -6,6 +6,7 @@ use super::manifest::{FileRef, PartitionSnapshot};
 use super::state_file;
 use super::storage::Storage;
 use crate::error::{Error, ErrorKind, Result};
+use crate::state::OperatorCell;
 use crate::state::entry::{self, Entry};
 
 /// Visits the timers and states of some key groups; timers come first if states are in tables.
@@ -24,6 +25,24 @@ pub fn for_each_entry(
         None => Ok(()),
         Some(tables) => read_tables(storage, tables, groups, &mut visit),
     }
+}
+
+/// The operator states that a partition left, in the order of the manifest; none if it had none
+/// yet.
+///
+/// # Errors
+/// `Corruption` if the file is not what was written; `Storage` if the storage fails.
+pub fn operator_cells(
+    storage: &dyn Storage,
+    snapshot: &PartitionSnapshot,
+) -> Result<Option<Vec<OperatorCell>>> {
+    let Some(file) = &snapshot.operator_entries else { return Ok(None) };
+    let mut cells = Vec::new();
+    read_entries(storage, file, &(0..1), |_, entry| {
+        cells.push(entry.value.to_vec());
+        Ok(())
+    })?;
+    Ok(Some(cells))
 }
 
 /// Visits what a state file holds of some key groups.

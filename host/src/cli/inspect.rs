@@ -79,6 +79,11 @@ fn describe(text: &mut String, declaration: &Declaration) {
         )
     });
     list(text, "states", states.collect());
+    let operator_states = declaration.operator_states.iter().map(|state| {
+        let (name, how, type_name) = (&state.name, state.redistribution.name(), &state.type_name);
+        format!("{name}: {how} of {type_name}, schema version {}", state.schema_version)
+    });
+    list(text, "operator states", operator_states.collect());
     let parameters = declaration.parameters.iter().map(|parameter| {
         let default = match &parameter.default {
             Some(default) => format!("default {default}"),

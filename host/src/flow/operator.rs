@@ -7,7 +7,7 @@ use super::dead_letters::{Letter, Malformed, Rejects, encode};
 use super::fields::excerpt;
 use super::inputs::{Incoming, Inputs};
 use super::outlet::Outlets;
-use super::snapshotter::{PartitionOf, Snapshotter};
+use super::snapshotter::{Captured, PartitionOf, Snapshotter};
 use super::{Barrier, NodeMetrics, Step, Task};
 use crate::env::Clock;
 use crate::error::{Error, Result};
@@ -141,9 +141,10 @@ impl OperatorTask {
             self.snapshotter.acknowledge(barrier.id, None, outputs);
             return Ok(());
         };
-        let frozen = self.operator().begin_snapshot(target.form)?;
+        let operator = self.operator().operator_snapshot();
+        let captured = Captured { frozen: self.operator().begin_snapshot(target.form)?, operator };
         let partition = PartitionOf { watermark: self.watermark, ..self.partition.clone() };
-        self.snapshotter.begin(barrier, target, partition, frozen, outputs);
+        self.snapshotter.begin(barrier, target, partition, captured, outputs);
         Ok(())
     }
 

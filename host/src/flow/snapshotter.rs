@@ -47,8 +47,16 @@ struct Current {
     id: u64,
     upload: Arc<Mutex<Upload>>,
     outputs: Vec<PreparedFile>,
-    frozen: Frozen,
+    captured: Captured,
     partition: PartitionOf,
+}
+
+/// What of a partition is taken at the barrier itself.
+pub(super) struct Captured {
+    /// What a store holds.
+    pub(super) frozen: Frozen,
+    /// Operator states as entries, if there are any.
+    pub(super) operator: Option<Vec<u8>>,
 }
 
 /// Which partition a snapshot is of, and the time there.
@@ -147,13 +155,13 @@ impl Snapshotter {
         barrier: &Barrier,
         target: Target,
         partition: PartitionOf,
-        frozen: Frozen,
+        captured: Captured,
         outputs: Vec<PreparedFile>,
     ) {
         let name = target.name(&format!("{}.state", partition.name));
         let upload = Upload { target, name, file: None, failure: None };
         let upload = Arc::new(Mutex::new(upload));
-        self.current = Some(Current { id: barrier.id, upload, outputs, frozen, partition });
+        self.current = Some(Current { id: barrier.id, upload, outputs, captured, partition });
     }
 
     /// Whether entries are still to come.
@@ -176,13 +184,13 @@ impl Snapshotter {
     /// All entries have come: the rest is done in the background.
     pub(super) fn finish(&mut self) {
         let Some(current) = self.current.take() else { return };
-        let Current { id, upload, outputs, frozen, partition } = current;
+        let Current { id, upload, outputs, captured, partition } = current;
         let (task, events) = (self.task, self.events.clone());
         let tables = Tables { shared: self.shared.clone(), prefix: format!("{id}-{}", self.run) };
         self.run(Box::new(move || {
             let outputs = finish_all(outputs);
             let part =
-                write_rest(&mut lock(&upload), frozen, &partition, &tables).map(|snapshot| {
+                write_rest(&mut lock(&upload), captured, &partition, &tables).map(|snapshot| {
                     let operator = Some((partition.operator, partition.partition, snapshot));
                     Part { source: None, operator }
                 });
@@ -224,10 +232,11 @@ struct Tables {
 
 fn write_rest(
     upload: &mut Upload,
-    frozen: Frozen,
+    captured: Captured,
     partition: &PartitionOf,
     naming: &Tables,
 ) -> Result<PartitionSnapshot> {
+    let Captured { frozen, operator } = captured;
     let tables = match frozen {
         Frozen::Nothing => None,
         Frozen::Entries(entries) => {
@@ -244,7 +253,18 @@ fn write_rest(
         watermark: Some(partition.watermark).filter(|time| *time > TIME_NONE),
         entries: upload.finish()?,
         tables,
+        operator_entries: match operator {
+            None => None,
+            Some(entries) => Some(write_operator(&upload.target, &entries, &partition.name)?),
+        },
     })
+}
+
+fn write_operator(target: &Target, entries: &[u8], partition: &str) -> Result<FileRef> {
+    let name = target.name(&format!("{partition}.operator"));
+    let mut file = StateFileWriter::create(&*target.storage, &name)?;
+    file.write_chunk(0, entries)?;
+    file.finish()
 }
 
 fn write_entries(upload: &mut Upload, entries: Box<dyn FrozenEntries>) -> Result<()> {

@@ -13,9 +13,10 @@ use super::plan::{CheckpointPlan, Plan, SinkConnector};
 use super::restore::Restored;
 use super::run::RunOptions;
 use crate::checkpoint::catalog::{Candidate, Located};
-use crate::checkpoint::manifest::{DeclaredState, Manifest, PreparedOutput};
+use crate::checkpoint::manifest::{DeclaredOperatorState, DeclaredState, Manifest, PreparedOutput};
 use crate::checkpoint::{
-    Action, Catalog, Commits, Coordinator, CoordinatorSettings, Progress, RequestId, Target,
+    Action, Catalog, Commits, Coordinator, CoordinatorSettings, OperatorOf, Progress, RequestId,
+    Target,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::flow::{Barrier, Event, SourceCommand, SourceControl, StopFlag};
@@ -202,7 +203,15 @@ fn settings(plan: &Plan, tasks: usize) -> CoordinatorSettings {
                 stamped: ttl.map(|ttl| ttl.domain),
             })
             .collect();
-        (operator.id.clone(), states)
+        let declared = &operator.component.declaration().operator_states;
+        let operator_states = declared
+            .iter()
+            .map(|state| DeclaredOperatorState {
+                name: state.name.clone(),
+                redistribution: state.redistribution,
+            })
+            .collect();
+        OperatorOf { id: operator.id.clone(), states, operator_states }
     });
     CoordinatorSettings {
         job: plan.name.clone(),

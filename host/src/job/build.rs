@@ -22,6 +22,7 @@ use crate::flow::{
 };
 use crate::model::{Fault, FaultReason, TIME_NONE};
 use crate::operator::{Operator, OperatorSettings};
+use crate::state::OperatorState;
 use crate::wasm::{LogSink, OpenContext};
 
 /// Log lines of one partition's function that pass in a second.
@@ -248,7 +249,7 @@ impl Builder<'_> {
         let restored = self.parts.restored.and_then(|from| from.source(&plan.id)).cloned();
         let position = restored.as_ref().map(|state| &state.position);
         let settings = SourceSettings {
-            connector: open_source(plan, &waker, clock, position)?,
+            connector: open_source(plan, &waker, clock, self.guest_log(&plan.id, 0), position)?,
             outlets: self.take_outlets(Node::Source(source), 1, 0),
             rejects: self.rejects(plan.malformed, &plan.id, 0, metrics.clone()),
             required: required_fields(self.plan, source),
@@ -303,7 +304,12 @@ impl Builder<'_> {
         let located = self.parts.restored.map(|from| from.located);
         let (keyed, shared) =
             self.parts.backends.make(plan, partition, &groups, located.zip(start.as_ref()))?;
-        let opened = Operator::open(settings, keyed, watermark)
+        let declared = &plan.component.declaration().operator_states;
+        let operator_state = restored.map_or_else(
+            || OperatorState::new(declared),
+            |restored| restored.operator_state(plan, partition),
+        );
+        let opened = Operator::open(settings, keyed, operator_state, watermark)
             .map_err(|fault| open_error(&plan.id, &fault))?;
         let name = format!("{}/{partition}", plan.id);
         let waker = self.operator_wakers[operator][partition as usize].clone();

@@ -84,6 +84,19 @@ pub enum SourceConnector {
     Stdin,
     /// Made-up records.
     Generator(GeneratorPlan),
+    /// Records that a function makes.
+    Function(FunctionSourcePlan),
+}
+
+/// A source function.
+#[derive(Debug)]
+pub struct FunctionSourcePlan {
+    /// The function, compiled.
+    pub component: Component,
+    /// Parameters of the job file as text.
+    pub params: Vec<(String, String)>,
+    /// What the function may use.
+    pub limits: Limits,
 }
 
 /// Made-up records, the same for the same settings.

@@ -5,10 +5,15 @@ use std::ops::Range;
 
 use super::plan::{OperatorPlan, Plan};
 use crate::checkpoint::catalog::Located;
-use crate::checkpoint::manifest::{Manifest, OperatorState, PartitionSnapshot, SourceState};
+use crate::checkpoint::manifest::{self, Manifest, PartitionSnapshot, SourceState};
+use crate::checkpoint::reading;
 use crate::error::{Error, Result};
-use crate::model::{KeyGroup, TIME_NONE, TimeDomain};
-use crate::state::Restamp;
+use crate::model::{KeyGroup, OperatorStateDeclaration, TIME_NONE, TimeDomain};
+use crate::state::{OperatorCell, OperatorState, Restamp, redistribute};
+
+/// What to do about state that no function declares any more.
+const UNDECLARED_HINT: &str =
+    "nothing is restored in part: give the operator a function that declares it";
 
 /// By index in the manifest, the index of a state in the function's declaration, and what becomes
 /// of its access times.
@@ -19,7 +24,10 @@ pub(super) struct Restored<'a> {
     pub(super) located: &'a Located,
     sources: BTreeMap<&'a str, &'a SourceState>,
     /// By id; and by index of a state in the manifest, its index in the function's declaration.
-    operators: BTreeMap<&'a str, (&'a OperatorState, StatesOf)>,
+    operators: BTreeMap<&'a str, (&'a manifest::OperatorState, StatesOf)>,
+    /// By id: for each partition of before, its operator states in the order of the function's
+    /// declaration. Only of operators of which a partition had any.
+    operator_cells: BTreeMap<&'a str, Vec<Vec<OperatorCell>>>,
 }
 
 /// What one partition of an operator begins with.
@@ -59,14 +67,17 @@ impl<'a> Restored<'a> {
                 return Err(lacks(manifest, "the position of a source", &source.id));
             }
         }
-        let mut operators = BTreeMap::new();
+        let (mut operators, mut operator_cells) = (BTreeMap::new(), BTreeMap::new());
         for operator in &manifest.operators {
             match plan.operators.iter().find(|plan| plan.id == operator.id) {
                 Some(plan) => {
                     let state_of = states_of(operator, plan, now)?;
                     operators.insert(operator.id.as_str(), (operator, state_of));
+                    if let Some(cells) = read_operator_cells(located, operator, plan)? {
+                        operator_cells.insert(operator.id.as_str(), cells);
+                    }
                 }
-                None if operator.states.is_empty() => {}
+                None if operator.states.is_empty() && operator.operator_states.is_empty() => {}
                 None => return Err(lacks(manifest, "state of an operator", &operator.id)),
             }
         }
@@ -74,7 +85,24 @@ impl<'a> Restored<'a> {
             located,
             sources: manifest.sources.iter().map(|one| (one.id.as_str(), one)).collect(),
             operators,
+            operator_cells,
         })
+    }
+
+    /// The operator states that a partition begins with.
+    pub(super) fn operator_state(&self, plan: &OperatorPlan, partition: u32) -> OperatorState {
+        let declared = &plan.component.declaration().operator_states;
+        let Some(before) = self.operator_cells.get(plan.id.as_str()) else {
+            return OperatorState::new(declared);
+        };
+        let cell = |(index, state): (usize, &OperatorStateDeclaration)| {
+            let cells: Vec<OperatorCell> =
+                before.iter().map(|partition| partition[index].clone()).collect();
+            let (partition, parallelism) = (partition as usize, plan.parallelism as usize);
+            redistribute(state.redistribution, &cells, partition, parallelism)
+        };
+        let cells = declared.iter().enumerate().map(cell).collect();
+        OperatorState::restored(declared, cells)
     }
 
     /// Where a source goes on; none if it is new.
@@ -95,8 +123,57 @@ impl<'a> Restored<'a> {
     }
 }
 
+/// Reads the operator states of all partitions of before; none if no partition had any.
+fn read_operator_cells(
+    located: &Located,
+    operator: &manifest::OperatorState,
+    plan: &OperatorPlan,
+) -> Result<Option<Vec<Vec<OperatorCell>>>> {
+    let declared = &plan.component.declaration().operator_states;
+    let mut place_of = Vec::new();
+    for had in &operator.operator_states {
+        let (id, name) = (&plan.id, &had.name);
+        let Some(index) = declared.iter().position(|state| state.name == *name) else {
+            let message = format!(
+                "operator {id:?} had an operator state {name:?}, which its function does not \
+                 declare"
+            );
+            return Err(Error::input(message).hint(UNDECLARED_HINT));
+        };
+        let is = declared[index].redistribution;
+        if is != had.redistribution {
+            let message = format!(
+                "operator state {name:?} of operator {id:?} was a {}, its function declares it as \
+                 a {}",
+                had.redistribution.name(),
+                is.name()
+            );
+            return Err(Error::input(message).hint(
+                "restore with the function that it had; a state of another kind needs another name",
+            ));
+        }
+        place_of.push(index);
+    }
+    if operator.partitions.iter().all(|partition| partition.operator_entries.is_none()) {
+        return Ok(None);
+    }
+    let read = |partition| {
+        let mut cells = vec![OperatorCell::new(); declared.len()];
+        let found = reading::operator_cells(&*located.storage, partition)?.unwrap_or_default();
+        for (cell, index) in found.into_iter().zip(&place_of) {
+            cells[*index] = cell;
+        }
+        Ok(cells)
+    };
+    operator.partitions.iter().map(read).collect::<Result<_>>().map(Some)
+}
+
 /// Finds each state of the manifest among those that the function declares.
-fn states_of(operator: &OperatorState, plan: &OperatorPlan, now: i64) -> Result<StatesOf> {
+fn states_of(
+    operator: &manifest::OperatorState,
+    plan: &OperatorPlan,
+    now: i64,
+) -> Result<StatesOf> {
     let declared = &plan.component.declaration().states;
     let find = |had: &crate::checkpoint::manifest::DeclaredState| {
         let (id, name) = (&plan.id, &had.name);
@@ -104,9 +181,7 @@ fn states_of(operator: &OperatorState, plan: &OperatorPlan, now: i64) -> Result<
             let message = format!(
                 "operator {id:?} had a state {name:?}, which its function does not declare"
             );
-            return Err(Error::input(message).hint(
-                "nothing is restored in part: give the operator a function that declares it",
-            ));
+            return Err(Error::input(message).hint(UNDECLARED_HINT));
         };
         let kind = declared[index].kind;
         if kind != had.kind {
@@ -129,7 +204,7 @@ fn states_of(operator: &OperatorState, plan: &OperatorPlan, now: i64) -> Result<
 fn restamp(
     had: Option<TimeDomain>,
     has: Option<TimeDomain>,
-    operator: &OperatorState,
+    operator: &manifest::OperatorState,
     now: i64,
 ) -> Restamp {
     let stamp = |domain| match domain {
@@ -146,7 +221,7 @@ fn restamp(
 }
 
 /// The least watermark that was in force in an operator's partitions.
-fn watermark_of(operator: &OperatorState) -> i64 {
+fn watermark_of(operator: &manifest::OperatorState) -> i64 {
     let watermarks = operator.partitions.iter().map(|one| one.watermark.unwrap_or(TIME_NONE));
     watermarks.min().unwrap_or(TIME_NONE)
 }

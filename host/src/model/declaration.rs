@@ -18,11 +18,14 @@ pub enum Kind {
     BroadcastProcess,
     /// A data input with keys and a broadcast input.
     KeyedBroadcastProcess,
-    /// One input, no outputs.
+    /// One input; its output goes to sinks only.
     Sink,
-    /// No input.
+    /// No input: the host polls it.
     Source,
 }
+
+/// The index of the broadcast input of a function that has one.
+const BROADCAST_INPUT: usize = 1;
 
 impl Kind {
     /// The word of the job file and of `inspect`.
@@ -38,9 +41,24 @@ impl Kind {
         }
     }
 
-    /// Whether its records come with keys.
+    /// Whether it has keyed state and timers.
     pub fn is_keyed(self) -> bool {
         matches!(self, Kind::KeyedProcess | Kind::CoProcess | Kind::KeyedBroadcastProcess)
+    }
+
+    /// Whether the records of an input come with keys.
+    pub fn has_keys(self, input: usize) -> bool {
+        self.is_keyed() && !self.is_broadcast(input)
+    }
+
+    /// Whether every partition gets all records of an input.
+    pub fn is_broadcast(self, input: usize) -> bool {
+        self.has_broadcast() && input == BROADCAST_INPUT
+    }
+
+    /// Whether it has a broadcast input.
+    pub fn has_broadcast(self) -> bool {
+        matches!(self, Kind::BroadcastProcess | Kind::KeyedBroadcastProcess)
     }
 }
 
@@ -107,6 +125,42 @@ pub struct StateDeclaration {
     pub ttl: Option<Ttl>,
 }
 
+/// What becomes of an operator state when a job is restored with another parallelism.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Redistribution {
+    /// A list whose elements are dealt out in turn.
+    EvenSplit,
+    /// A list that each partition gets whole.
+    Union,
+    /// A map of which each partition gets a copy.
+    Broadcast,
+}
+
+impl Redistribution {
+    /// The word for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::EvenSplit => "even-split list",
+            Self::Union => "union list",
+            Self::Broadcast => "broadcast map",
+        }
+    }
+}
+
+/// An operator state of a function.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OperatorStateDeclaration {
+    /// Names the state in checkpoints.
+    pub name: String,
+    /// Who gets what of it at another parallelism.
+    pub redistribution: Redistribution,
+    /// Raised by the author when the encoding changes.
+    pub schema_version: u32,
+    /// For people, and to compare versions.
+    pub type_name: String,
+}
+
 /// A parameter of a function.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Parameter {
@@ -129,10 +183,21 @@ pub struct Declaration {
     pub outputs: Vec<Output>,
     /// Keyed states.
     pub states: Vec<StateDeclaration>,
+    /// Operator states.
+    pub operator_states: Vec<OperatorStateDeclaration>,
     /// Parameters.
     pub parameters: Vec<Parameter>,
     /// Whether it registers timers.
     pub timers: bool,
     /// Whether it can extract keys (`partition = "function"`).
     pub extracts_keys: bool,
+}
+
+impl Declaration {
+    /// Whether there is operator state that timers, or records with keys, can change.
+    pub fn timers_write_operator_state(&self) -> bool {
+        let is_written =
+            |state: &OperatorStateDeclaration| state.redistribution != Redistribution::Broadcast;
+        self.timers && self.operator_states.iter().any(is_written)
+    }
 }

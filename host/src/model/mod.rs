@@ -13,7 +13,8 @@ mod ttl;
 
 pub use batch::{Batch, Position};
 pub use declaration::{
-    Declaration, Format, Input, Kind, Output, Parameter, StateDeclaration, StateKind,
+    Declaration, Format, Input, Kind, OperatorStateDeclaration, Output, Parameter, Redistribution,
+    StateDeclaration, StateKind,
 };
 pub use fault::{Fault, FaultReason};
 pub use key::{KeyGroup, KeyHash, MAX_PARALLELISM_DEFAULT, MAX_PARALLELISM_LIMIT, PartitionId};

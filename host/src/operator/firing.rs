@@ -113,7 +113,7 @@ impl Operator {
         // After a fault, that many timers fire one by one: one of them is to blame.
         let mut alone = 0_usize;
         loop {
-            let most = if alone > 0 { 1 } else { TIMERS_A_CALL_MAX };
+            let most = if alone > 0 || self.orders_all { 1 } else { TIMERS_A_CALL_MAX };
             alone = alone.saturating_sub(1);
             self.take_due(domain, time, most, place);
             if self.firing.slots.is_empty() {
@@ -200,6 +200,7 @@ impl Operator {
     fn call_firing(&mut self, domain: TimeDomain, time: i64, now: i64) -> Result<Effects, Fault> {
         let firing = &self.firing;
         self.state.read(&firing.slots, &mut self.columns);
+        let operator_states = self.state.operator_columns();
         let call = Call {
             input: CallInput::Timers {
                 domain,
@@ -208,6 +209,7 @@ impl Operator {
             },
             keys: &firing.keys,
             states: &self.columns,
+            operator_states: &operator_states,
             processing_time: now,
         };
         let effects = call_guest(&mut self.instance, &self.settings, &call)?;

@@ -8,9 +8,9 @@
 
 use crate::error::Result;
 use crate::model::{Batch, Fault, KeyGroup, Limits, TimeDomain};
-use crate::state::{Frozen, KeyedState, Slot, SnapshotForm};
+use crate::state::{Frozen, KeyedState, OperatorState, Slot, SnapshotForm};
 use crate::wasm::{
-    Call, CallInput, Component, Effects, Instance, LogSink, OpenContext, StateColumn,
+    Call, CallInput, Component, Effects, Instance, LogSink, OpenContext, StateColumn, TimerChange,
     TimerOperation,
 };
 
@@ -44,6 +44,9 @@ pub struct Operator {
     /// The most records that a call gets: falls when timers of a key keep coming due within
     /// segments.
     records_max: usize,
+    /// Whether all records and timers, of whichever key, must come in their order, since each can
+    /// change operator state that the next one sees.
+    pub(super) orders_all: bool,
     pub(super) segment: Segment,
     slots: Vec<Slot>,
     pub(super) columns: Vec<StateColumn>,
@@ -64,10 +67,12 @@ impl Operator {
     pub fn open(
         settings: OperatorSettings,
         keyed: KeyedState,
+        operator: OperatorState,
         watermark: i64,
     ) -> Result<Self, Fault> {
         let declaration = settings.component.declaration();
-        let state = PartitionState::new(declaration, keyed);
+        let state = PartitionState::new(declaration, keyed, operator);
+        let orders_all = declaration.timers_write_operator_state();
         let columns = vec![StateColumn::default(); declaration.states.len()];
         let fired = Fired::new(declaration.outputs.len());
         let instance = open_instance(&settings)?;
@@ -80,6 +85,7 @@ impl Operator {
             segment: Segment::default(),
             slots: Vec::new(),
             columns,
+            orders_all,
             fired,
             firing: Firing::default(),
             overdue: Overdue::default(),
@@ -182,6 +188,11 @@ impl Operator {
         self.state.keyed.begin_snapshot(form)
     }
 
+    /// The operator states between two batches, as entries of a checkpoint; none if there are none.
+    pub fn operator_snapshot(&self) -> Option<Vec<u8>> {
+        self.state.operator.snapshot()
+    }
+
     /// Goes on with the snapshot for a bounded time and hands on entries by key group. Returns
     /// whether it is complete.
     pub fn advance_snapshot(&mut self, hand_on: &mut dyn FnMut(KeyGroup, Vec<u8>)) -> bool {
@@ -216,6 +227,7 @@ impl Operator {
         let effects = loop {
             let segment = &self.segment;
             self.state.read(&segment.slots, &mut self.columns);
+            let operator_states = self.state.operator_columns();
             let records = segment.start..segment.end;
             let call = Call {
                 input: CallInput::Records {
@@ -227,10 +239,11 @@ impl Operator {
                 },
                 keys: &segment.keys,
                 states: &self.columns,
+                operator_states: &operator_states,
                 processing_time: now,
             };
             let effects = call_guest(&mut self.instance, &self.settings, &call)?;
-            match registered_within_segment(segment, batch, &effects) {
+            match registered_within_segment(segment, batch, &effects, self.orders_all) {
                 Some(records) => self.segment.truncate(records),
                 None => break effects,
             }
@@ -248,10 +261,12 @@ impl Operator {
 
     /// The first record of the segment before which a pending timer of its key is due.
     fn due_within_segment(&mut self, batch: &Batch) -> Option<usize> {
-        if self.segment.slots.is_empty() {
-            return None;
-        }
         let segment = &self.segment;
+        // Records without keys are of a broadcast input: timers see what those before them made.
+        if self.orders_all || segment.slots.is_empty() {
+            let (timestamp, _) = self.state.keyed.timers(TimeDomain::Event).first()?;
+            return segment.first_due_after(&batch.watermarks, 0, timestamp);
+        }
         let mut cut: Option<usize> = None;
         let last = batch.watermarks[segment.end - 1];
         self.state.keyed.for_each_due_in_call(last, |timestamp, key| {
@@ -318,15 +333,24 @@ impl Operator {
 }
 
 /// The first record of the segment before which a timer is due that an earlier record of its key
-/// registers.
-fn registered_within_segment(segment: &Segment, batch: &Batch, effects: &Effects) -> Option<usize> {
+/// registers. With `any_key`, before which any timer is due.
+fn registered_within_segment(
+    segment: &Segment,
+    batch: &Batch,
+    effects: &Effects,
+    any_key: bool,
+) -> Option<usize> {
     let last = batch.watermarks[segment.end - 1];
     let due = effects.timers.iter().filter(|timer| {
         timer.operation == TimerOperation::Register
             && timer.domain == TimeDomain::Event
             && timer.timestamp <= last
     });
-    due.filter_map(|timer| segment.next_due(&batch.watermarks, timer.origin, timer.timestamp)).min()
+    let next = |timer: &TimerChange| match any_key {
+        true => segment.first_due_after(&batch.watermarks, timer.origin, timer.timestamp),
+        false => segment.next_due(&batch.watermarks, timer.origin, timer.timestamp),
+    };
+    due.filter_map(next).min()
 }
 
 /// Makes a call, and opens a fresh instance if the call has killed this one.

@@ -2,20 +2,42 @@
 
 use crate::error::Result as HostResult;
 use crate::model::{Batch, Declaration, Fault, FaultReason, Limits, TimeDomain};
-use crate::state::{KeyedState, Slot, StateChange};
-use crate::wasm::{Effects, StateChanges, StateColumn, TimerChange, TimerOperation};
+use crate::state::{KeyedState, OperatorState, Slot, StateChange};
+use crate::wasm::{
+    Effects, OperatorStateColumn, StateChanges, StateColumn, TimerChange, TimerOperation,
+};
 
 /// All that a partition remembers between calls.
 #[derive(Debug)]
 pub(super) struct PartitionState {
     pub(super) keyed: KeyedState,
+    pub(super) operator: OperatorState,
+    /// Whether the instance holds operator state as it is.
+    is_known: bool,
     states: Vec<String>,
 }
 
 impl PartitionState {
-    pub(super) fn new(declaration: &Declaration, keyed: KeyedState) -> Self {
+    pub(super) fn new(
+        declaration: &Declaration,
+        keyed: KeyedState,
+        operator: OperatorState,
+    ) -> Self {
         let states = declaration.states.iter().map(|state| state.name.clone()).collect();
-        Self { keyed, states }
+        Self { keyed, operator, is_known: false, states }
+    }
+
+    /// The operator states for a call, after which the instance holds what it has made of them,
+    /// whether that is applied or not.
+    pub(super) fn operator_columns(&mut self) -> Vec<OperatorStateColumn<'_>> {
+        let is_known = std::mem::replace(&mut self.is_known, false);
+        let operator = &self.operator;
+        let column = |state| match (is_known, operator.has_begun()) {
+            (true, _) => OperatorStateColumn::AsLeft,
+            (false, true) => OperatorStateColumn::Whole(operator.get(state)),
+            (false, false) => OperatorStateColumn::NotBegun,
+        };
+        (0..operator.count()).map(column).collect()
     }
 
     /// The slot of each record's key.
@@ -60,7 +82,23 @@ impl PartitionState {
                 return Err(Fault::new(FaultReason::Limit, message));
             }
         }
+        self.check_operator_limit(effects, limits)?;
         self.check_timer_limit(&effects.timers, slot_of, limits.timers)
+    }
+
+    /// All operator states together live in the function's memory, so that is their limit.
+    fn check_operator_limit(&self, effects: &Effects, limits: &Limits) -> Result<(), Fault> {
+        let changes = effects.operator_states.iter().map(|one| &one.entries);
+        let bytes = self.operator.bytes_after(changes);
+        if effects.operator_states.is_empty() || bytes <= limits.memory_bytes {
+            return Ok(());
+        }
+        let limit = limits.memory_bytes;
+        let message = format!(
+            "operator state would have {bytes} bytes, more than the limit memory of {limit}, which \
+             it must fit into"
+        );
+        Err(Fault::new(FaultReason::Limit, message))
     }
 
     fn check_timer_limit(
@@ -116,6 +154,11 @@ impl PartitionState {
         for changes in &effects.states {
             self.keyed.apply(changes.state, resolve(changes, slots));
         }
+        for changes in &effects.operator_states {
+            self.operator.apply(changes.state, &changes.operations, &changes.entries);
+        }
+        self.operator.begin();
+        self.is_known = true;
         for change in &effects.timers {
             let slot = slot_of(change.origin);
             match change.operation {

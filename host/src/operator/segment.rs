@@ -120,6 +120,21 @@ impl Segment {
         self.due_from(watermarks, self.next[record as usize], timestamp)
     }
 
+    /// The first record after `record`, of whichever key, before which a timer at `timestamp` is
+    /// due.
+    pub(super) fn first_due_after(
+        &self,
+        watermarks: &[i64],
+        record: u32,
+        timestamp: i64,
+    ) -> Option<usize> {
+        let from = record as usize + 1;
+        // Watermarks never decrease.
+        let later = &watermarks[self.start + from..self.end];
+        let due = from + later.partition_point(|&watermark| watermark < timestamp);
+        (due < self.len()).then_some(due)
+    }
+
     fn due_from(&self, watermarks: &[i64], mut record: u32, timestamp: i64) -> Option<usize> {
         // `next` may lead past a truncation, where there is nothing to see any more.
         while (record as usize) < self.len() {

@@ -1,7 +1,8 @@
-//! Keyed state and timers of one partition. Knows nothing of wasm, threads or checkpoints' files.
+//! Keyed state, timers and operator state of one partition. Knows nothing of wasm, threads or
+//! checkpoints' files.
 //!
-//! Both are addressed by [`Slot`]: the place of a key in the partition's [`KeyTable`], found once a
-//! record by the hash that the record carries. What a slot holds is in the encoding of the
+//! What keys have is addressed by [`Slot`]: the place of a key in the partition's [`KeyTable`],
+//! found once a record by the hash that the record carries. What a slot holds is in the encoding of the
 //! contract's `state-column`, so that reading state for a call is a copy of bytes.
 //!
 //! ```text
@@ -17,6 +18,7 @@ pub mod entry;
 mod key_table;
 mod keyed;
 mod lifetimes;
+mod operator_state;
 #[cfg(feature = "rocksdb")]
 pub mod rocksdb;
 mod snapshot;
@@ -27,6 +29,7 @@ pub use column::StateChange;
 pub use key_table::{KeyTable, Slot};
 pub use keyed::KeyedState;
 pub use lifetimes::{Lifetimes, Restamp, StateSettings};
+pub use operator_state::{OperatorCell, OperatorState, redistribute};
 pub use store::{Frozen, FrozenEntries, LocalFile, LocalTables, Store, StoredKey};
 pub use timers::Timers;
 

@@ -6,8 +6,9 @@
 wasmtime::component::bindgen!({
     path: "../wit",
     world: "operator",
+    imports: { "tidegate:function/held-state@0.1.0": trappable },
     ownership: Borrowing { duplicate_if_necessary: true },
 });
 
 pub use self::exports::tidegate::function::function::OpenContext;
-pub use self::tidegate::function::{declarations, host, types};
+pub use self::tidegate::function::{declarations, held_state, host, types};

@@ -6,17 +6,22 @@ use std::sync::Arc;
 use wasmtime::component::types::ComponentItem;
 
 use super::bindings::{OperatorPre, declarations};
-use super::instance::{GuestState, Instance};
+use super::guest_state::GuestState;
+use super::instance::Instance;
 use super::{Engine, LogSink, ttl};
 use crate::error::{Error, Result};
 use crate::model::{
-    Declaration, Fault, Format, Input, Kind, Limits, Output, Parameter, StateDeclaration, StateKind,
+    Declaration, Fault, Format, Input, Kind, Limits, OperatorStateDeclaration, Output, Parameter,
+    Redistribution, StateDeclaration, StateKind,
 };
 
 /// The version of the contract that this host runs: that of the package in `wit/`.
 pub const CONTRACT_VERSION: &str = "0.1.0";
 
 const CONTRACT_PACKAGE: &str = "tidegate:function/";
+
+/// The interface of the contract that reads long lists and maps.
+const HELD_STATE: &str = "held-state";
 
 /// A larger file is no function of anybody's.
 const COMPONENT_BYTES_MAX: u64 = 256 << 20;
@@ -128,15 +133,14 @@ fn check_imports(
     name: &str,
     component: &wasmtime::component::Component,
 ) -> Result<Vec<String>> {
-    let offered = format!("{CONTRACT_PACKAGE}host@{CONTRACT_VERSION}");
-    let types = format!("{CONTRACT_PACKAGE}types@{CONTRACT_VERSION}");
-    let declarations = format!("{CONTRACT_PACKAGE}declarations@{CONTRACT_VERSION}");
+    let offered = ["host", HELD_STATE, "types", "declarations"]
+        .map(|interface| format!("{CONTRACT_PACKAGE}{interface}@{CONTRACT_VERSION}"));
     let imports: Vec<String> = component
         .component_type()
         .imports(engine.wasmtime())
         .map(|(import, _)| import.to_string())
         .collect();
-    let known = |import: &&String| [&offered, &types, &declarations].contains(import);
+    let known = |import: &&String| offered.contains(import);
     let refused: Vec<&str> =
         imports.iter().filter(|import| !known(import)).map(String::as_str).collect();
     let Some(first) = refused.first() else { return Ok(imports) };
@@ -200,7 +204,7 @@ fn describe(engine: &Engine, name: &str, pre: &OperatorPre<GuestState>) -> Resul
 }
 
 fn convert(declared: declarations::Declaration) -> Declaration {
-    use declarations::{Format as F, Kind as K, StateKind as S};
+    use declarations::{Format as F, Kind as K, Redistribution as R, StateKind as S};
     let kind = match declared.kind {
         K::Process => Kind::Process,
         K::KeyedProcess => Kind::KeyedProcess,
@@ -233,6 +237,17 @@ fn convert(declared: declarations::Declaration) -> Declaration {
         type_name: s.type_name,
         ttl: s.ttl.map(ttl::from_contract),
     };
+    let redistribution = |how| match how {
+        R::EvenSplit => Redistribution::EvenSplit,
+        R::Union => Redistribution::Union,
+        R::Broadcast => Redistribution::Broadcast,
+    };
+    let operator_state = |s: declarations::OperatorStateDeclaration| OperatorStateDeclaration {
+        name: s.name,
+        redistribution: redistribution(s.redistribution),
+        schema_version: s.schema_version,
+        type_name: s.type_name,
+    };
     let parameter = |p: declarations::ParameterDeclaration| Parameter {
         name: p.name,
         type_name: p.type_name,
@@ -243,6 +258,7 @@ fn convert(declared: declarations::Declaration) -> Declaration {
         inputs: declared.inputs.into_iter().map(input).collect(),
         outputs: declared.outputs.into_iter().map(output).collect(),
         states: declared.states.into_iter().map(state).collect(),
+        operator_states: declared.operator_states.into_iter().map(operator_state).collect(),
         parameters: declared.parameters.into_iter().map(parameter).collect(),
         timers: declared.timers,
         extracts_keys: declared.extracts_keys,
@@ -265,6 +281,18 @@ fn check_declaration(name: &str, declaration: &Declaration) -> Result<()> {
     if !declaration.kind.is_keyed() && (!declaration.states.is_empty() || declaration.timers) {
         return refuse(format!("keyed state or timers, but a {kind} function has no keys"));
     }
+    let mut operator_states = declaration.operator_states.iter();
+    let broadcast = operator_states.find(|s| s.redistribution == Redistribution::Broadcast);
+    if let Some(state) = broadcast.filter(|_| !declaration.kind.has_broadcast()) {
+        let name = &state.name;
+        return refuse(format!(
+            "broadcast state {name:?}, but a {kind} function has no broadcast input"
+        ));
+    }
+    if declaration.kind == Kind::Source && declaration.outputs.len() != 1 {
+        let declared = declaration.outputs.len();
+        return refuse(format!("{declared} outputs, but a source function has one"));
+    }
     let names = |names: Vec<&String>, what: &str| {
         let mut seen = std::collections::HashSet::new();
         names
@@ -274,6 +302,7 @@ fn check_declaration(name: &str, declaration: &Declaration) -> Result<()> {
     };
     names(declaration.inputs.iter().map(|i| &i.name).collect(), "input")?;
     names(declaration.outputs.iter().map(|o| &o.name).collect(), "output")?;
-    names(declaration.states.iter().map(|s| &s.name).collect(), "state")?;
+    let of_operator = declaration.operator_states.iter().map(|s| &s.name);
+    names(declaration.states.iter().map(|s| &s.name).chain(of_operator).collect(), "state")?;
     names(declaration.parameters.iter().map(|p| &p.name).collect(), "parameter")
 }

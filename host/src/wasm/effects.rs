@@ -3,7 +3,8 @@
 
 use super::bindings::types;
 use crate::model::{
-    Declaration, Fault, FaultReason, Format, Limits, Packed, STAMP_BYTES, StateKind, TimeDomain,
+    Declaration, Fault, FaultReason, Format, Limits, Packed, Redistribution, STAMP_BYTES,
+    StateKind, TimeDomain,
 };
 
 /// All that a call does to the world. Applied as a whole or not at all.
@@ -13,6 +14,8 @@ pub struct Effects {
     pub outputs: Vec<OutputColumn>,
     /// At most one column a state.
     pub states: Vec<StateChanges>,
+    /// At most one column a state.
+    pub operator_states: Vec<OperatorStateChanges>,
     /// In the order of their causes.
     pub timers: Vec<TimerChange>,
 }
@@ -39,6 +42,28 @@ pub struct StateChanges {
     pub operations: Vec<u8>,
     /// For each change, its entry.
     pub entries: Packed,
+}
+
+/// Changes to one operator state, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OperatorStateChanges {
+    /// Index of the declared operator state.
+    pub state: usize,
+    /// For each change, its operation as in the contract, valid for the state's kind.
+    pub operations: Vec<u8>,
+    /// For each change, its entry.
+    pub entries: Packed,
+}
+
+/// When a source wants to be polled again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NextPoll {
+    /// As soon as its records have been taken.
+    Now,
+    /// When the host's clock reaches this time, in milliseconds.
+    At(i64),
+    /// Not any more.
+    Never,
 }
 
 /// What happens to a timer.
@@ -71,6 +96,8 @@ pub(super) struct Extent<'a> {
     pub(super) keys: usize,
     /// For each declared state, whether what it holds begins with access times.
     pub(super) stamped: &'a [bool],
+    /// Whether it was about records of a broadcast input.
+    pub(super) is_broadcast: bool,
 }
 
 /// Checks what a call returned.
@@ -84,7 +111,9 @@ pub(super) fn check(
         |what: String| Fault::new(FaultReason::BadEffects, format!("malformed effects: {what}"));
     let outputs = check_outputs(raw.outputs, declaration, call.causes).map_err(bad)?;
     let states = check_states(raw.states, declaration, call).map_err(bad)?;
-    let timers = check_timers(raw.timers, declaration, call.causes).map_err(bad)?;
+    let operator_states =
+        check_operator_states(raw.operator_states, declaration, call.is_broadcast).map_err(bad)?;
+    let timers = check_timers(raw.timers, declaration, call).map_err(bad)?;
     let bytes: usize = outputs.iter().map(|column| column.values.bytes.len()).sum();
     if bytes > limits.output_bytes {
         let limit = limits.output_bytes;
@@ -92,7 +121,7 @@ pub(super) fn check(
             format!("the call sent out {bytes} bytes, more than the limit output_bytes of {limit}");
         return Err(Fault::new(FaultReason::Limit, message));
     }
-    Ok(Effects { outputs, states, timers })
+    Ok(Effects { outputs, states, operator_states, timers })
 }
 
 /// Checks the keys that a function extracted from `records` records.
@@ -190,6 +219,41 @@ fn check_states(
     raw.into_iter().map(check).collect()
 }
 
+fn check_operator_states(
+    raw: Vec<types::OperatorStateChanges>,
+    declaration: &Declaration,
+    is_broadcast: bool,
+) -> Checked<Vec<OperatorStateChanges>> {
+    let mut seen = vec![false; declaration.operator_states.len()];
+    let check = |column: types::OperatorStateChanges| {
+        let state = column.state as usize;
+        let Some(declared) = declaration.operator_states.get(state) else {
+            let count = declaration.operator_states.len();
+            return Err(format!("unknown operator state {state}; {count} are declared"));
+        };
+        let what = format!("operator state {:?}", declared.name);
+        if std::mem::replace(&mut seen[state], true) {
+            return Err(format!("{what} has two columns of changes"));
+        }
+        let kind = match declared.redistribution {
+            Redistribution::EvenSplit | Redistribution::Union => StateKind::List,
+            Redistribution::Broadcast if !is_broadcast => {
+                return Err(format!(
+                    "{what} is broadcast state, which only records of the broadcast input may \
+                     change: others do not reach every partition"
+                ));
+            }
+            Redistribution::Broadcast => StateKind::Map,
+        };
+        let entries = check_packed(column.entries, &what)?;
+        check_length(column.operations.len(), entries.len(), &format!("the operations of {what}"))?;
+        check_operations(kind, false, &column.operations, &entries)
+            .map_err(|problem| format!("{what} {problem}"))?;
+        Ok(OperatorStateChanges { state, operations: column.operations, entries })
+    };
+    raw.into_iter().map(check).collect()
+}
+
 fn check_operations(
     kind: StateKind,
     is_stamped: bool,
@@ -225,15 +289,18 @@ fn map_value(entry: &[u8]) -> Option<&[u8]> {
 fn check_timers(
     raw: types::TimerChanges,
     declaration: &Declaration,
-    causes: usize,
+    call: &Extent<'_>,
 ) -> Checked<Vec<TimerChange>> {
     let count = raw.timestamps.len();
     if count > 0 && !declaration.timers {
         return Err("timers change, but the function declares none".into());
     }
+    if count > 0 && call.is_broadcast {
+        return Err("timers change, but records of a broadcast input have no key".into());
+    }
     check_length(raw.operations.len(), count, "the operations of the timers")?;
     check_length(raw.origins.len(), count, "the origins of the timers")?;
-    check_indexes(&raw.origins, causes, "a timer", "origin")?;
+    check_indexes(&raw.origins, call.causes, "a timer", "origin")?;
     if !raw.origins.is_sorted() {
         return Err("the origins of the timers decrease".into());
     }

@@ -8,7 +8,7 @@ use wasmtime::component::Linker;
 use wasmtime::{Config, WasmBacktraceDetails};
 
 use super::bindings;
-use super::instance::GuestState;
+use super::guest_state::GuestState;
 use crate::error::{Error, Result};
 
 /// How often the clock of call times ticks. A call is interrupted at most two ticks after its time.
@@ -43,11 +43,11 @@ impl Engine {
         let engine = wasmtime::Engine::new(&config()).map_err(unusable)?;
         let mut linker = Linker::new(&engine);
         // The whole world of a guest: nothing else is linked, so nothing else can be imported.
-        bindings::host::add_to_linker::<GuestState, wasmtime::component::HasSelf<GuestState>>(
-            &mut linker,
-            |state| state,
-        )
-        .map_err(unusable)?;
+        type Has = wasmtime::component::HasSelf<GuestState>;
+        bindings::host::add_to_linker::<_, Has>(&mut linker, |state: &mut GuestState| state)
+            .map_err(unusable)?;
+        bindings::held_state::add_to_linker::<_, Has>(&mut linker, |state: &mut GuestState| state)
+            .map_err(unusable)?;
         let inner = Arc::new(Inner { engine, linker });
         start_clock(&inner)?;
         Ok(Self { inner })

@@ -5,57 +5,15 @@
 //! another.
 
 use std::fmt;
-use std::sync::Arc;
 
-use wasmtime::{ResourceLimiter, Store, Trap, WasmBacktrace};
+use wasmtime::{Store, Trap, WasmBacktrace};
 
 use super::bindings::{self, Operator, OperatorPre, types};
-use super::effects::{self, Effects, Extent};
+use super::effects::{self, Effects, Extent, NextPoll};
 use super::engine::TICK;
+use super::guest_state::{GuestState, LogSink, printable};
 use super::{Component, Engine, bindings::declarations, ttl};
 use crate::model::{Fault, FaultReason, Limits, Packed, TimeDomain, Ttl};
-
-/// The severity of a guest's log line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogLevel {
-    /// For the author.
-    Debug,
-    /// For the curious.
-    Info,
-    /// Something is odd.
-    Warn,
-    /// Something is wrong.
-    Error,
-}
-
-/// Where guests' log lines go.
-#[derive(Clone)]
-pub struct LogSink(Arc<WriteLine>);
-
-type WriteLine = dyn Fn(LogLevel, &str) + Send + Sync;
-
-impl fmt::Debug for LogSink {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("LogSink")
-    }
-}
-
-impl LogSink {
-    /// Calls `write` with every line.
-    pub fn new(write: impl Fn(LogLevel, &str) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(write))
-    }
-
-    /// Writes a line.
-    pub fn write(&self, level: LogLevel, line: &str) {
-        (self.0)(level, line);
-    }
-
-    /// Drops every line.
-    pub fn none() -> Self {
-        Self::new(|_, _| {})
-    }
-}
 
 /// What an instance is told about its place in the job.
 #[derive(Debug, Clone)]
@@ -79,6 +37,17 @@ pub struct StateColumn {
     pub forms: Vec<u8>,
     /// For each key, the state, or nothing.
     pub values: Packed,
+}
+
+/// One declared operator state, as the contract's `operator-state`.
+#[derive(Debug, Clone, Copy)]
+pub enum OperatorStateColumn<'a> {
+    /// No call has been applied yet.
+    NotBegun,
+    /// All of it.
+    Whole(&'a [u8]),
+    /// What the last call on this instance left: its effects have been applied.
+    AsLeft,
 }
 
 /// What a call is about.
@@ -117,6 +86,8 @@ pub struct Call<'a> {
     pub keys: &'a Packed,
     /// One column for each declared state.
     pub states: &'a [StateColumn],
+    /// One for each declared operator state.
+    pub operator_states: &'a [OperatorStateColumn<'a>],
     /// The host's clock, in milliseconds.
     pub processing_time: i64,
 }
@@ -188,7 +159,14 @@ impl Instance {
         prepare(&mut self.store, &self.limits);
         let states: Vec<types::StateColumn<'_>> =
             call.states.iter().enumerate().map(column).collect();
+        let operator_states: Vec<_> = call.operator_states.iter().map(operator_state).collect();
         let function = self.guest.tidegate_function_function();
+        let is_broadcast = match call.input {
+            CallInput::Records { input, .. } => {
+                self.component.declaration().kind.is_broadcast(input as usize)
+            }
+            CallInput::Timers { .. } => false,
+        };
         let (causes, answer) = match call.input {
             CallInput::Records { input, values, timestamps, watermarks, key_of } => {
                 let batch = types::Batch {
@@ -199,6 +177,7 @@ impl Instance {
                     keys: packed(call.keys),
                     key_of,
                     states: &states,
+                    operator_states: &operator_states,
                     processing_time: call.processing_time,
                 };
                 (values.1.len(), function.call_process(&mut self.store, batch))
@@ -209,6 +188,7 @@ impl Instance {
                     timestamps,
                     keys: packed(call.keys),
                     states: &states,
+                    operator_states: &operator_states,
                     watermarks,
                     processing_time: call.processing_time,
                 };
@@ -218,8 +198,43 @@ impl Instance {
         let answer = finish(&mut self.store, &self.limits, answer)?;
         let raw = answer.map_err(|fault| convert_fault(fault, causes))?;
         let declaration = self.component.declaration();
-        let call = Extent { causes, keys: call.keys.len(), stamped: &self.stamped };
+        let keys = call.keys.len();
+        let call = Extent { causes, keys, stamped: &self.stamped, is_broadcast };
         effects::check(raw, declaration, &call, &self.limits)
+    }
+
+    /// Asks a source for at most `records_max` records and checks the answer.
+    ///
+    /// # Errors
+    /// A fault, as of [`call`](Self::call).
+    pub fn poll(
+        &mut self,
+        records_max: u32,
+        operator_states: &[OperatorStateColumn<'_>],
+        processing_time: i64,
+    ) -> Result<(Effects, NextPoll), Fault> {
+        prepare(&mut self.store, &self.limits);
+        let operator_states: Vec<_> = operator_states.iter().map(operator_state).collect();
+        let request =
+            types::PollRequest { records_max, operator_states: &operator_states, processing_time };
+        let answer = self.guest.tidegate_function_function().call_poll(&mut self.store, request);
+        let answer = finish(&mut self.store, &self.limits, answer)?;
+        let raw = answer.map_err(|fault| convert_fault(fault, 0))?;
+        let next = match raw.next {
+            types::NextPoll::Now => NextPoll::Now,
+            types::NextPoll::At(time) => NextPoll::At(time),
+            types::NextPoll::Never => NextPoll::Never,
+        };
+        let call = Extent { causes: 1, keys: 0, stamped: &self.stamped, is_broadcast: false };
+        let effects =
+            effects::check(raw.effects, self.component.declaration(), &call, &self.limits)?;
+        let sent: usize = effects.outputs.iter().map(|column| column.values.len()).sum();
+        if sent > records_max as usize {
+            let message =
+                format!("malformed effects: {sent} records, but {records_max} were asked");
+            return Err(Fault::new(FaultReason::BadEffects, message));
+        }
+        Ok((effects, next))
     }
 
     /// Asks for the key of each record.
@@ -254,60 +269,17 @@ fn column((state, column): (usize, &StateColumn)) -> types::StateColumn<'_> {
     }
 }
 
+fn operator_state<'a>(column: &OperatorStateColumn<'a>) -> types::OperatorState<'a> {
+    let (form, value): (u8, &[u8]) = match *column {
+        OperatorStateColumn::NotBegun => (0, &[]),
+        OperatorStateColumn::Whole(value) => (1, value),
+        OperatorStateColumn::AsLeft => (2, &[]),
+    };
+    types::OperatorState { form, value }
+}
+
 fn packed(packed: &Packed) -> types::PackedParam<'_> {
     types::PackedParam { bytes: &packed.bytes, ends: &packed.ends }
-}
-
-/// What the store of an instance holds for the host.
-pub struct GuestState {
-    memory_bytes_max: usize,
-    /// The size that was denied, if growth was denied since the last call began.
-    memory_denied: Option<usize>,
-    /// The last error that the guest logged since the last call began: its panic message, if it
-    /// panicked.
-    last_error: Option<String>,
-    log: LogSink,
-}
-
-impl ResourceLimiter for GuestState {
-    fn memory_growing(
-        &mut self,
-        _current: usize,
-        desired: usize,
-        _maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        let granted = desired <= self.memory_bytes_max;
-        if !granted {
-            self.memory_denied = Some(desired);
-        }
-        Ok(granted)
-    }
-
-    fn table_growing(
-        &mut self,
-        _current: usize,
-        desired: usize,
-        _maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        // A table holds functions; no function of ours needs more than a compiler makes.
-        Ok(desired <= 1 << 20)
-    }
-}
-
-impl bindings::host::Host for GuestState {
-    fn log(&mut self, level: bindings::host::Level, message: String) {
-        let level = match level {
-            bindings::host::Level::Debug => LogLevel::Debug,
-            bindings::host::Level::Info => LogLevel::Info,
-            bindings::host::Level::Warn => LogLevel::Warn,
-            bindings::host::Level::Error => LogLevel::Error,
-        };
-        let message = printable(&message);
-        self.log.write(level, &message);
-        if level == LogLevel::Error {
-            self.last_error = Some(message);
-        }
-    }
 }
 
 fn instantiate(
@@ -316,12 +288,7 @@ fn instantiate(
     limits: &Limits,
     log: LogSink,
 ) -> Result<(Store<GuestState>, Operator), Fault> {
-    let state = GuestState {
-        memory_bytes_max: limits.memory_bytes,
-        memory_denied: None,
-        last_error: None,
-        log,
-    };
+    let state = GuestState::new(limits, log);
     let mut store = Store::new(engine.wasmtime(), state);
     store.limiter(|state| state);
     // What one call may copy out of the guest. A guest cannot hold more than its memory, but it can
@@ -415,24 +382,6 @@ fn convert_fault(fault: types::Fault, causes: usize) -> Fault {
     // An index out of range is a guest's mistake in telling; the fault itself stands.
     let at = fault.at.map(|at| at as usize).filter(|&at| at < causes);
     Fault { reason, at, message: printable(&fault.message), backtrace: Vec::new() }
-}
-
-/// A guest's text as it may be shown on a terminal: of bounded length, control characters escaped.
-fn printable(text: &str) -> String {
-    const BYTES_MAX: usize = 4096;
-    let cut = &text[..text.floor_char_boundary(BYTES_MAX)];
-    let mut shown = String::with_capacity(cut.len());
-    for character in cut.chars() {
-        if character.is_control() {
-            shown.extend(character.escape_default());
-        } else {
-            shown.push(character);
-        }
-    }
-    if cut.len() < text.len() {
-        shown.push_str(" …");
-    }
-    shown
 }
 
 #[cfg(test)]

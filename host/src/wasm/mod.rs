@@ -7,10 +7,15 @@ mod bindings;
 mod component;
 mod effects;
 mod engine;
+mod guest_state;
 mod instance;
 mod ttl;
 
 pub use component::{CONTRACT_VERSION, Component};
-pub use effects::{Effects, OutputColumn, StateChanges, TimerChange, TimerOperation};
+pub use effects::{
+    Effects, NextPoll, OperatorStateChanges, OutputColumn, StateChanges, TimerChange,
+    TimerOperation,
+};
 pub use engine::Engine;
-pub use instance::{Call, CallInput, Instance, LogLevel, LogSink, OpenContext, StateColumn};
+pub use guest_state::{LogLevel, LogSink};
+pub use instance::{Call, CallInput, Instance, OpenContext, OperatorStateColumn, StateColumn};

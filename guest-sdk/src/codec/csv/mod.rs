@@ -36,10 +36,13 @@ use write::Writer;
 /// assert_eq!(error.to_string(), "field 2: expected an integer, found \"noon\" in \"alice,noon\"");
 /// # Ok::<(), Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Csv<T>(pub T);
 
 impl<'a, T: Deserialize<'a>> Decode<'a> for Csv<T> {
+    const FORMAT: Format = Format::Csv;
+
     #[inline]
     fn decode(record: &'a [u8]) -> Result<Self> {
         let mut reader = Reader::new(record);

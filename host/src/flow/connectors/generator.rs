@@ -103,7 +103,7 @@ impl Connector for Generator {
 
     fn position(&self) -> SourcePosition {
         let Self { random, made, .. } = self;
-        SourcePosition { done: Vec::new(), split: None, offset: random.state(), line: *made }
+        SourcePosition { offset: random.state(), line: *made, ..SourcePosition::default() }
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(super) mod file;
 pub(super) mod file_sink;
+pub(crate) mod function;
 pub mod generator;
 mod line_buffer;
 pub(super) mod stdin;
@@ -14,6 +15,7 @@ use crate::checkpoint::manifest::SourcePosition;
 use crate::env::Clock;
 use crate::error::Result;
 use crate::job::plan::{SourceConnector, SourcePlan};
+use crate::wasm::LogSink;
 
 /// What a source's connector gives next.
 #[derive(Debug)]
@@ -44,7 +46,7 @@ pub trait Connector: Send {
 }
 
 /// Opens what a source reads, at its start or where a checkpoint says. `waker` wakes the source's
-/// task.
+/// task; `log` takes what a function logs.
 ///
 /// # Errors
 /// If it cannot be opened, or is not what it was when the checkpoint was taken.
@@ -52,6 +54,7 @@ pub fn open_source(
     plan: &SourcePlan,
     waker: &Waker,
     clock: &Arc<dyn Clock>,
+    log: LogSink,
     restored: Option<&SourcePosition>,
 ) -> Result<Box<dyn Connector>> {
     let start = SourcePosition::default();
@@ -64,6 +67,9 @@ pub fn open_source(
         SourceConnector::Generator(settings) => {
             let settings = settings.clone();
             Box::new(generator::Generator::new(&plan.id, settings, clock.now_ms(), restored))
+        }
+        SourceConnector::Function(function) => {
+            Box::new(function::FunctionSource::open(&plan.id, function, log, restored)?)
         }
     })
 }

@@ -93,6 +93,6 @@ impl Connector for Stdin {
 
     fn position(&self) -> SourcePosition {
         let (offset, line) = self.buffer.place();
-        SourcePosition { done: Vec::new(), split: None, offset, line }
+        SourcePosition { offset, line, ..SourcePosition::default() }
     }
 }

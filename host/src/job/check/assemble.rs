@@ -6,17 +6,25 @@ use super::graph::{Edge, Graph, Node};
 use super::operators::{self, CheckedOperator};
 use super::recovery;
 use crate::job::plan::{
-    BackendPlan, CheckpointPlan, InputPlan, OperatorPlan, Plan, RestartPlan, SinkConnector,
-    SinkPlan, SourceConnector, SourcePlan, StatePlan, TimestampPlan, Upstream,
+    BackendPlan, CheckpointPlan, FunctionSourcePlan, InputPlan, OperatorPlan, Plan, RestartPlan,
+    SinkConnector, SinkPlan, SourceConnector, SourcePlan, StatePlan, TimestampPlan, Upstream,
 };
 use crate::job::spec::{
-    CheckpointSpec, JobFile, OperatorSpec, SinkConnectorSpec, SinkSpec, SourceConnectorSpec,
+    At, CheckpointSpec, JobFile, OperatorSpec, SinkConnectorSpec, SinkSpec, SourceConnectorSpec,
     SourceSpec, StateSpec, StoreSpec,
 };
 use crate::wasm::Component;
 
 /// Why nothing is missing here.
 const CHECKED: &str = "a part that is missing is a problem, and there are none";
+
+/// The components of a job, each at the place of its node in the job file.
+pub struct Functions {
+    /// Of sources, those that are functions.
+    pub sources: Vec<Option<Component>>,
+    /// Of operators.
+    pub operators: Vec<Option<Component>>,
+}
 
 /// The plan of a job without problems.
 ///
@@ -25,7 +33,7 @@ const CHECKED: &str = "a part that is missing is a problem, and there are none";
 pub fn assemble(
     file: JobFile,
     graph: &Graph,
-    components: Vec<Option<Component>>,
+    functions: Functions,
     checked: Vec<Option<CheckedOperator>>,
     warnings: Vec<String>,
 ) -> Plan {
@@ -41,9 +49,10 @@ pub fn assemble(
     let JobFile { folder, job, state, checkpoint, restart, sources, operators, sinks, .. } = file;
     let sinks = sinks.into_iter().zip(&graph.sinks);
     let sinks = sinks.map(|(spec, from)| sink(spec, &folder, upstream(&edge(from)))).collect();
-    let sources = sources.into_iter().map(|spec| source(spec, &folder)).collect();
+    let sources = sources.into_iter().zip(functions.sources);
+    let sources = sources.map(|(spec, function)| source(spec, &folder, function)).collect();
 
-    let parts = operators.into_iter().zip(components).zip(checked).zip(&graph.inputs);
+    let parts = operators.into_iter().zip(functions.operators).zip(checked).zip(&graph.inputs);
     let mut ordered: Vec<(usize, OperatorPlan)> = parts
         .enumerate()
         .map(|(index, (((spec, component), checked), edges))| {
@@ -95,11 +104,16 @@ fn checkpoint_plan(spec: CheckpointSpec, storage: String) -> CheckpointPlan {
     CheckpointPlan { storage, policy, mode, retain, prefer_checkpoint }
 }
 
-fn source(spec: SourceSpec, folder: &Path) -> SourcePlan {
+fn source(spec: SourceSpec, folder: &Path, function: Option<Component>) -> SourcePlan {
     let connector = match spec.connector.expect(CHECKED) {
         SourceConnectorSpec::File(path) => SourceConnector::File { path: folder.join(path.value) },
         SourceConnectorSpec::Stdin => SourceConnector::Stdin,
         SourceConnectorSpec::Generator(plan) => SourceConnector::Generator(plan),
+        SourceConnectorSpec::Function(spec) => SourceConnector::Function(FunctionSourcePlan {
+            component: function.expect(CHECKED),
+            params: texts(spec.params),
+            limits: spec.limits,
+        }),
     };
     let timestamp = spec.timestamp;
     SourcePlan {
@@ -126,12 +140,16 @@ fn operator(
         component,
         parallelism,
         inputs,
-        params: spec.params.into_iter().map(|(name, text)| (name, text.value)).collect(),
+        params: texts(spec.params),
         ttl,
         limits: spec.limits,
         malformed: spec.malformed,
         on_fault: spec.on_fault,
     }
+}
+
+fn texts(params: Vec<(String, At<String>)>) -> Vec<(String, String)> {
+    params.into_iter().map(|(name, text)| (name, text.value)).collect()
 }
 
 fn sink(spec: SinkSpec, folder: &Path, from: Upstream) -> SinkPlan {

@@ -3,11 +3,15 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::Findings;
+use super::{Findings, operators};
+use crate::flow::function;
 use crate::job::build::{open_context, open_error};
-use crate::job::plan::Plan;
-use crate::job::spec::{JobFile, OperatorSpec, Origin, Problem};
-use crate::wasm::{Component, Engine, Instance, LogSink};
+use crate::job::plan::{Plan, SourceConnector};
+use crate::job::spec::{
+    At, FunctionSourceSpec, JobFile, OperatorSpec, Origin, Problem, SourceConnectorSpec, SourceSpec,
+};
+use crate::model::{Declaration, Kind, Limits};
+use crate::wasm::{Component, Engine, Instance, LogSink, OpenContext};
 
 /// Loads the component of each operator, each file once; none where that is a problem.
 pub fn load(file: &JobFile, engine: &Engine, findings: &mut Findings) -> Vec<Option<Component>> {
@@ -18,13 +22,7 @@ pub fn load(file: &JobFile, engine: &Engine, findings: &mut Findings) -> Vec<Opt
         if let Some(component) = loaded.get(&path) {
             return component.clone();
         }
-        let component = if path.exists() {
-            Component::load(engine, &path)
-                .map_err(|error| Problem { error, origin: at.origin.clone() })
-        } else {
-            let missing = at.problem(format!("names {}, which is not there", path.display()));
-            Err(missing.hint(build_hint(&path)))
-        };
+        let component = load_one(file, engine, at);
         let component = component.map_err(|problem| findings.problem(problem)).ok();
         loaded.insert(path, component.clone());
         component
@@ -32,27 +30,101 @@ pub fn load(file: &JobFile, engine: &Engine, findings: &mut Findings) -> Vec<Opt
     file.operators.iter().map(&mut load).collect()
 }
 
-/// Where the component of each operator is named, by the operator's id.
+fn load_one(file: &JobFile, engine: &Engine, at: &At<String>) -> Result<Component, Problem> {
+    let path = file.resolve(at);
+    if !path.exists() {
+        let missing = at.problem(format!("names {}, which is not there", path.display()));
+        return Err(missing.hint(build_hint(&path)));
+    }
+    Component::load(engine, &path).map_err(|error| Problem { error, origin: at.origin.clone() })
+}
+
+/// Loads the component of each source function and takes from it how its records are written; none
+/// where there is no function, or that is a problem.
+pub fn load_sources(
+    file: &mut JobFile,
+    engine: &Engine,
+    findings: &mut Findings,
+) -> Vec<Option<Component>> {
+    let mut loaded = Vec::new();
+    for index in 0..file.sources.len() {
+        let source = &file.sources[index];
+        let Some(SourceConnectorSpec::Function(spec)) = &source.connector else {
+            loaded.push(None);
+            continue;
+        };
+        let component = load_one(file, engine, &spec.component)
+            .map_err(|problem| findings.problem(problem))
+            .ok();
+        if let Some(component) = &component {
+            check_source(source, spec, component.declaration(), findings);
+            let declared = component.declaration().outputs.first().map(|output| output.format);
+            let format = &mut file.sources[index].format;
+            format.value = declared.unwrap_or(format.value);
+        }
+        loaded.push(component);
+    }
+    loaded
+}
+
+fn check_source(
+    source: &SourceSpec,
+    spec: &FunctionSourceSpec,
+    declaration: &Declaration,
+    findings: &mut Findings,
+) {
+    if declaration.kind != Kind::Source {
+        let kind = declaration.kind.name();
+        let problem = spec.component.problem(format!("is a {kind} function, no source function"));
+        findings.problem(problem.hint("name it in an [[operator]]"));
+        return;
+    }
+    let written = source.format.value;
+    let declared = declaration.outputs[0].format;
+    if spec.is_format_written && written != declared {
+        let (written, declared) = (super::word(written), super::word(declared));
+        let what = format!("is {written:?}, but the function writes {declared}");
+        findings.problem(source.format.problem(what).hint("leave the format out"));
+    }
+    operators::check_params(&source.id, "source", &spec.params, declaration, findings);
+}
+
+/// Where the component of each operator and source is named, by its id.
 pub fn origins(file: &JobFile) -> HashMap<String, Origin> {
     let origin = |operator: &OperatorSpec| {
         let component = operator.component.as_ref()?;
         Some((operator.id.value.clone(), component.origin.clone()))
     };
-    file.operators.iter().filter_map(origin).collect()
+    let of_source = |source: &SourceSpec| match &source.connector {
+        Some(SourceConnectorSpec::Function(spec)) => {
+            Some((source.id.value.clone(), spec.component.origin.clone()))
+        }
+        _ => None,
+    };
+    let sources = file.sources.iter().filter_map(of_source);
+    file.operators.iter().filter_map(origin).chain(sources).collect()
 }
 
 /// Opens each function once with its parameters and throws it away: what it refuses, it refuses
 /// now.
 pub fn open(plan: &Plan, origins: &HashMap<String, Origin>) -> Vec<Problem> {
-    let open = |operator| {
-        let context = open_context(operator, 0);
-        let opened =
-            Instance::open(&operator.component, &context, &operator.limits, LogSink::none());
-        let error = open_error(&operator.id, &opened.err()?);
-        let origin = origins.get(&operator.id).cloned().unwrap_or(Origin::File);
+    let open = |id: &String, component: &Component, context: &OpenContext, limits: &Limits| {
+        let opened = Instance::open(component, context, limits, LogSink::none());
+        let error = open_error(id, &opened.err()?);
+        let origin = origins.get(id).cloned().unwrap_or(Origin::File);
         Some(Problem { error, origin })
     };
-    plan.operators.iter().filter_map(open).collect()
+    let sources = plan.sources.iter().filter_map(|source| match &source.connector {
+        SourceConnector::Function(one) => {
+            let context = function::context(&source.id, one);
+            open(&source.id, &one.component, &context, &one.limits)
+        }
+        _ => None,
+    });
+    let operators = plan.operators.iter().filter_map(|operator| {
+        open(&operator.id, &operator.component, &open_context(operator, 0), &operator.limits)
+    });
+    sources.chain(operators).collect()
 }
 
 /// Which command makes the missing file.

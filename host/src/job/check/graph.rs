@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Findings;
 use crate::job::spec::{At, JobFile, name_hint};
-use crate::model::{Declaration, Format};
+use crate::model::{Declaration, Format, Kind};
 
 /// The name of the first output of a function.
 const MAIN_OUTPUT: &str = "main";
@@ -67,6 +67,7 @@ pub fn resolve(
     let sinks: Vec<Option<Edge>> = file.sinks.iter().map(|sink| input(&sink.from)).collect();
     let graph = Graph { order: order(&inputs), inputs, sinks };
     report_cycle(file, &graph, findings);
+    report_read_sinks(file, declared, &graph, findings);
     // A reference that was not found may be the missing reader.
     if graph.inputs.iter().flatten().chain(&graph.sinks).all(Option::is_some) {
         report_unread(file, declared, &graph, findings);
@@ -212,6 +213,30 @@ fn report_cycle(file: &JobFile, graph: &Graph, findings: &mut Findings) {
     let at = operator.inputs.as_ref().map_or(operator.id.with(()), |inputs| inputs.with(()));
     let hint = "records flow one way: let one of them read from another node";
     findings.problem(at.problem(what).hint(hint));
+}
+
+/// Reports operators that read from a sink function, whose records go to sinks.
+fn report_read_sinks(
+    file: &JobFile,
+    declared: &[Option<&Declaration>],
+    graph: &Graph,
+    findings: &mut Findings,
+) {
+    for (reader, edges) in file.operators.iter().zip(&graph.inputs) {
+        let Some(inputs) = &reader.inputs else { continue };
+        for (input, edge) in inputs.iter().zip(edges) {
+            let (Some(Edge { from: Node::Operator(index), .. }), Some(at)) = (edge, &input.from)
+            else {
+                continue;
+            };
+            if declared[*index].is_some_and(|upstream| upstream.kind == Kind::Sink) {
+                let id = file.operators[*index].id.as_str();
+                let problem = at.problem(format!("reads from `{id}`, which is a sink function"));
+                let hint = "only a [[sink]] reads from it; an operator reads from what it reads";
+                findings.problem(problem.hint(hint));
+            }
+        }
+    }
 }
 
 fn report_unread(

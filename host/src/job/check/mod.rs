@@ -33,6 +33,7 @@ use operators::CheckedOperator;
 pub fn check(mut file: JobFile, engine: &Engine) -> Result<Plan, Problems> {
     let mut findings =
         Findings { problems: std::mem::take(&mut file.problems), warnings: Vec::new() };
+    let sources = components::load_sources(&mut file, engine, &mut findings);
     let components = components::load(&file, engine, &mut findings);
     let declared: Vec<Option<&Declaration>> =
         components.iter().map(|c| c.as_ref().map(Component::declaration)).collect();
@@ -42,7 +43,8 @@ pub fn check(mut file: JobFile, engine: &Engine) -> Result<Plan, Problems> {
     }
     let path = file.path.clone();
     let origins = components::origins(&file);
-    let plan = assemble::assemble(file, &graph, components, operators, findings.warnings);
+    let functions = assemble::Functions { sources, operators: components };
+    let plan = assemble::assemble(file, &graph, functions, operators, findings.warnings);
     let refused = components::open(&plan, &origins);
     if refused.is_empty() { Ok(plan) } else { Err(Problems::new(path, refused)) }
 }

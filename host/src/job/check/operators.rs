@@ -33,7 +33,7 @@ pub fn check(
         }
         let declaration = declared[index]?;
         check_kind(spec, declaration.kind, findings);
-        check_params(spec, declaration, findings);
+        check_params(&spec.id, "operator", &spec.params, declaration, findings);
         check_ttl(spec, declaration, findings);
         let edges = &graph.inputs[index];
         let checker = Checker { file, spec, declaration, parallelism };
@@ -45,11 +45,10 @@ pub fn check(
 
 fn check_kind(spec: &OperatorSpec, kind: Kind, findings: &mut Findings) {
     let Some(at) = &spec.component else { return };
-    if !matches!(kind, Kind::Process | Kind::KeyedProcess | Kind::CoProcess) {
-        let what = format!("is a {} function, which this version does not run yet", kind.name());
-        findings.problem(
-            at.problem(what).hint("this version runs process, keyed-process and co-process"),
-        );
+    if kind == Kind::Source {
+        let problem = at.problem("is a source function, which is no operator");
+        let hint = "name it in a [[source]] with `connector = \"function\"`";
+        findings.problem(problem.hint(hint));
     }
 }
 
@@ -115,7 +114,10 @@ impl Checker<'_> {
             input.partition.as_deref(),
             Some(PartitionSpec::Key(_) | PartitionSpec::Function)
         );
-        if self.declaration.kind.is_keyed() && !keyed {
+        if self.declaration.kind.is_broadcast(index) {
+            return self.check_broadcast(input, findings);
+        }
+        if self.declaration.kind.has_keys(index) && !keyed {
             self.report_keyless(index, input, findings);
             return None;
         }
@@ -149,6 +151,23 @@ impl Checker<'_> {
             }
             PartitionSpec::Rebalance => Some(Partitioning::Rebalance),
             PartitionSpec::Broadcast => Some(Partitioning::Broadcast),
+        }
+    }
+
+    /// An input whose records every partition gets, which nothing needs to say.
+    fn check_broadcast(&self, input: &InputSpec, findings: &mut Findings) -> Option<Partitioning> {
+        match &input.partition {
+            None => Some(Partitioning::Broadcast),
+            Some(at) if at.value == PartitionSpec::Broadcast => Some(Partitioning::Broadcast),
+            Some(at) => {
+                let (id, kind) = (self.spec.id.as_str(), self.declaration.kind.name());
+                let what = format!(
+                    "is of the broadcast input of `{id}`, a {kind} function, which every partition \
+                     gets whole"
+                );
+                findings.problem(at.problem(what).hint("write \"broadcast\", or leave it out"));
+                None
+            }
         }
     }
 
@@ -206,12 +225,19 @@ fn partitions(count: u32) -> String {
     if count == 1 { "1 partition".into() } else { format!("{count} partitions") }
 }
 
-fn check_params(spec: &OperatorSpec, declaration: &Declaration, findings: &mut Findings) {
+/// Checks the parameters of an operator or a source function.
+pub fn check_params(
+    id: &At<String>,
+    section: &str,
+    params: &[(String, At<String>)],
+    declaration: &Declaration,
+    findings: &mut Findings,
+) {
     let declared = &declaration.parameters;
-    for (name, at) in &spec.params {
+    for (name, at) in params {
         let Some(parameter) = declared.iter().find(|parameter| parameter.name == *name) else {
             let hint = name_hint(name, "parameters", declared.iter().map(|p| p.name.as_str()));
-            let what = format!("is no parameter of the function of `{}`", *spec.id);
+            let what = format!("is no parameter of the function of `{}`", **id);
             findings.problem(at.problem(what).hint(hint));
             continue;
         };
@@ -222,10 +248,9 @@ fn check_params(spec: &OperatorSpec, declaration: &Declaration, findings: &mut F
     }
     for parameter in declared.iter().filter(|parameter| parameter.default.is_none()) {
         let name = &parameter.name;
-        if !spec.params.iter().any(|(written, _)| written == name) {
+        if !params.iter().any(|(written, _)| written == name) {
             let what = format!("has no `{name}` in its params, which its function needs");
-            let at = spec.id.with(());
-            let at = At { path: format!("operator.{}", *spec.id), ..at };
+            let at = At { path: format!("{section}.{}", **id), ..id.with(()) };
             let hint = format!("add `params = {{ {name} = … }}` ({})", parameter.type_name);
             findings.problem(at.problem(what).hint(hint));
         }

@@ -51,6 +51,7 @@ fn declaration(component: &str) -> Declaration {
         inputs: vec![Input { name: "in".into(), type_name: "csv".into() }],
         outputs: vec![output("main", Format::Csv), output("late", Format::Json)],
         states: Vec::new(),
+        operator_states: Vec::new(),
         parameters: match component {
             "needy.wasm" => vec![parameter("who", "text", None)],
             _ => vec![parameter("period", "duration", Some("10s"))],

@@ -35,7 +35,7 @@ pub use section::At;
 pub use set::Setting;
 pub use settings::JobSpec;
 pub use sink::{SinkConnectorSpec, SinkSpec};
-pub use source::{SourceConnectorSpec, SourceSpec};
+pub use source::{FunctionSourceSpec, SourceConnectorSpec, SourceSpec};
 pub use state::{BackendSpec, ClassicStorage, StateSpec, StoreSpec};
 pub use units::{duration as parse_duration, show_bytes, show_duration};
 

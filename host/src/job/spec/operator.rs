@@ -71,13 +71,12 @@ pub fn read(mut section: Section<'_, '_>) -> OperatorSpec {
     let component = section.required("component", "\"function.wasm\"", values::text);
     let parallelism = section.optional("parallelism", values::parallelism);
     let inputs = read_inputs(&mut section);
-    let params = section.section("params").map(|mut section| section.entries(values::parameter));
+    let params = read_params(&mut section);
     let ttl = super::ttl::read(&mut section);
     let limits = read_limits(&mut section);
     let malformed = section.or("malformed", values::malformed, MalformedPolicy::default());
     let on_fault = section.or("on_fault", values::on_fault, FaultPolicy::default());
     section.finish();
-    let params = params.unwrap_or_default();
     OperatorSpec { id, component, parallelism, inputs, params, ttl, limits, malformed, on_fault }
 }
 
@@ -127,7 +126,14 @@ fn partition(value: &Value) -> Result<PartitionSpec, Mismatch> {
     values::word(value, &words).cloned()
 }
 
-fn read_limits(section: &mut Section<'_, '_>) -> Limits {
+/// Reads `params`.
+pub(super) fn read_params(section: &mut Section<'_, '_>) -> Vec<(String, At<String>)> {
+    let params = section.section("params").map(|mut section| section.entries(values::parameter));
+    params.unwrap_or_default()
+}
+
+/// Reads `limits`.
+pub(super) fn read_limits(section: &mut Section<'_, '_>) -> Limits {
     let mut limits = Limits::default();
     let Some(mut section) = section.section("limits") else { return limits };
     if let Some(memory) = section.optional("memory", memory) {

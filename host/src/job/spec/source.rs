@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::document::Value;
 use super::section::{At, Mismatch, Section};
-use super::{read_id, values};
+use super::{operator, read_id, values};
 use crate::job::plan::{Field, GeneratorPlan, MalformedPolicy, TimeUnit};
-use crate::model::Format;
+use crate::model::{Format, Limits};
 
 /// The longest line of a source that does not say otherwise.
 const LINE_BYTES_MAX_DEFAULT: u64 = 1 << 20;
@@ -44,6 +44,21 @@ pub enum SourceConnectorSpec {
     Stdin,
     /// Made-up records.
     Generator(GeneratorPlan),
+    /// Records that a function makes.
+    Function(FunctionSourceSpec),
+}
+
+/// A source function.
+#[derive(Debug)]
+pub struct FunctionSourceSpec {
+    /// The file of the function.
+    pub component: At<String>,
+    /// Parameters as text.
+    pub params: Vec<(String, At<String>)>,
+    /// What the function may use.
+    pub limits: Limits,
+    /// Whether the job file says how records are written; otherwise the function does.
+    pub is_format_written: bool,
 }
 
 /// Where the event time of a record is.
@@ -60,6 +75,7 @@ enum Connector {
     File,
     Stdin,
     Generator,
+    Function,
     NotYet,
 }
 
@@ -68,6 +84,7 @@ fn connector(value: &Value) -> Result<Connector, Mismatch> {
         ("file", Connector::File),
         ("stdin", Connector::Stdin),
         ("generator", Connector::Generator),
+        ("function", Connector::Function),
         ("socket", Connector::NotYet),
         ("kafka", Connector::NotYet),
         ("mysql", Connector::NotYet),
@@ -97,9 +114,10 @@ pub fn read(mut section: Section<'_, '_>) -> SourceSpec {
         }
         Connector::Stdin => Some(SourceConnectorSpec::Stdin),
         Connector::Generator => read_generator(&mut section, &format),
+        Connector::Function => read_function(&mut section),
         Connector::NotYet => {
             let problem = word.problem("asks for a connector that is not in this version yet");
-            section.report(problem.hint("this version has file, stdin and generator"));
+            section.report(problem.hint("this version has file, stdin, generator and function"));
             None
         }
     });
@@ -211,6 +229,16 @@ fn read_generator(
         step_ms,
     };
     Some(SourceConnectorSpec::Generator(plan))
+}
+
+fn read_function(section: &mut Section<'_, '_>) -> Option<SourceConnectorSpec> {
+    let is_format_written = section.has("format");
+    let component = section.required("component", "\"function.wasm\"", values::text);
+    let params = operator::read_params(section);
+    let limits = operator::read_limits(section);
+    let component = component?;
+    let spec = FunctionSourceSpec { component, params, limits, is_format_written };
+    Some(SourceConnectorSpec::Function(spec))
 }
 
 fn step(value: &Value) -> Result<i64, Mismatch> {

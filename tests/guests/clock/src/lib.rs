@@ -12,7 +12,7 @@ use tidegate::function::declarations::{
     Declaration, Format, InputDeclaration, Kind, OutputDeclaration,
 };
 use tidegate::function::types::{
-    Batch, Effects, Fault, OutputColumn, Packed, TimerBatch, TimerChanges,
+    Batch, Effects, Fault, OutputColumn, Packed, PollRequest, Polled, TimerBatch, TimerChanges,
 };
 
 struct Clock;
@@ -24,6 +24,7 @@ impl Guest for Clock {
             inputs: vec![InputDeclaration { name: "in".into(), type_name: "bytes".into() }],
             outputs: vec![OutputDeclaration { name: "main".into(), format: Format::Lines }],
             states: Vec::new(),
+            operator_states: Vec::new(),
             parameters: Vec::new(),
             timers: false,
             extracts_keys: false,
@@ -41,11 +42,15 @@ impl Guest for Clock {
         let timers =
             TimerChanges { timestamps: Vec::new(), operations: Vec::new(), origins: Vec::new() };
         let outputs = vec![OutputColumn { output: 0, values, origins: vec![0] }];
-        Ok(Effects { outputs, states: Vec::new(), timers })
+        Ok(Effects { outputs, states: Vec::new(), operator_states: Vec::new(), timers })
     }
 
     fn fire(_timers: TimerBatch) -> Result<Effects, Fault> {
         unreachable!("declares no timers")
+    }
+
+    fn poll(_request: PollRequest) -> Result<Polled, Fault> {
+        unreachable!("declares that it is no source")
     }
 
     fn extract_keys(_input: u32, _values: Packed) -> Result<Packed, Fault> {

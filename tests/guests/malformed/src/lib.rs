@@ -14,7 +14,8 @@ use tidegate::function::declarations::{
     StateDeclaration, StateKind,
 };
 use tidegate::function::types::{
-    Batch, Effects, Fault, FaultKind, OutputColumn, Packed, StateChanges, TimerBatch, TimerChanges,
+    Batch, Effects, Fault, FaultKind, OutputColumn, Packed, PollRequest, Polled, StateChanges,
+    TimerBatch, TimerChanges,
 };
 
 /// Index of the state that holds a value.
@@ -49,6 +50,7 @@ impl Guest for Malformed {
             inputs: vec![InputDeclaration { name: "in".into(), type_name: "bytes".into() }],
             outputs: vec![OutputDeclaration { name: "main".into(), format: Format::Lines }],
             states: vec![state("last", StateKind::Value), state("seen", StateKind::Map)],
+            operator_states: Vec::new(),
             parameters: vec![mode],
             timers: false,
             extracts_keys: false,
@@ -71,6 +73,10 @@ impl Guest for Malformed {
         unreachable!("declares no timers")
     }
 
+    fn poll(_request: PollRequest) -> Result<Polled, Fault> {
+        unreachable!("declares that it is no source")
+    }
+
     fn extract_keys(_input: u32, _values: Packed) -> Result<Packed, Fault> {
         unreachable!("declares that it extracts no keys")
     }
@@ -90,7 +96,12 @@ fn pass_on(batch: &Batch) -> Effects {
         operations: vec![PUT; count as usize],
         entries: copy(&batch.values),
     };
-    Effects { outputs: vec![main], states: vec![last], timers: no_timers() }
+    Effects {
+        outputs: vec![main],
+        states: vec![last],
+        operator_states: Vec::new(),
+        timers: no_timers(),
+    }
 }
 
 fn corrupt(mode: &str, mut effects: Effects) -> Result<Effects, Fault> {

@@ -1,11 +1,7 @@
-//! The kinds of functions, by Flink's names.
-//!
-//! A function is made by `open` and lives as long as the partition, or until a call fails. What it
-//! keeps in its fields are parameters and handles: results must depend on state alone, since the
-//! host may at any time go on with a fresh instance.
+//! Functions on records with keys, with state and timers for each key.
 
 use crate::codec::{Decode, Encode};
-use crate::context::{FlatMapContext, KeyedContext, MapContext, ProcessContext, Timer};
+use crate::context::{InitializationContext, KeyedContext, SnapshotContext, Timer};
 use crate::error::Result;
 use crate::setup::Setup;
 
@@ -41,6 +37,30 @@ pub trait KeyedProcessFunction: Sized + 'static {
     /// As for [`process_element`](Self::process_element).
     fn on_timer(&mut self, timer: Timer, ctx: &mut KeyedContext<'_, Self::Out>) -> Result<()> {
         let _ = (timer, ctx);
+        Ok(())
+    }
+
+    /// Fills fields from operator state, before the first call of this instance and whenever the
+    /// host goes on from something else than its last call: as Flink's
+    /// `CheckpointedFunction.initializeState`, and `ctx.is_restored()` says the same.
+    ///
+    /// Only called if the function declares operator state, as is `snapshot_state`.
+    ///
+    /// # Errors
+    /// An error is a fault of the call that follows.
+    fn initialize_state(&mut self, ctx: &mut InitializationContext<'_>) -> Result<()> {
+        let _ = ctx;
+        Ok(())
+    }
+
+    /// Brings what fields hold into operator state: as Flink's
+    /// `CheckpointedFunction.snapshotState`, but called at the end of each call, not once a
+    /// checkpoint. So what the fields hold must be small; for more, write to the state as you go.
+    ///
+    /// # Errors
+    /// An error is a fault of the call.
+    fn snapshot_state(&mut self, ctx: &mut SnapshotContext<'_>) -> Result<()> {
+        let _ = ctx;
         Ok(())
     }
 
@@ -100,92 +120,29 @@ pub trait KeyedCoProcessFunction: Sized + 'static {
         Ok(())
     }
 
-    /// The partition ends in good order. Not called after a fault.
-    fn close(&mut self) {}
-}
-
-/// A function on records without keys: no state, no timers.
-///
-/// Exported with `tidegate_sdk::export!(process: MyFunction)`.
-pub trait ProcessFunction: Sized + 'static {
-    /// What a record is read into; it may borrow from the batch.
-    type In<'a>: Decode<'a>;
-    /// What goes to the main output.
-    type Out: Encode;
-
-    /// Reads parameters and declares side outputs, the same whatever the parameters are.
+    /// Fills fields from operator state, before the first call of this instance and whenever the
+    /// host goes on from something else than its last call: as Flink's
+    /// `CheckpointedFunction.initializeState`, and `ctx.is_restored()` says the same.
+    ///
+    /// Only called if the function declares operator state, as is `snapshot_state`.
     ///
     /// # Errors
-    /// An error refuses the job. `open` must succeed on the defaults of all parameters.
-    fn open(setup: &mut Setup) -> Result<Self>;
+    /// An error is a fault of the call that follows.
+    fn initialize_state(&mut self, ctx: &mut InitializationContext<'_>) -> Result<()> {
+        let _ = ctx;
+        Ok(())
+    }
 
-    /// Processes a record.
+    /// Brings what fields hold into operator state: as Flink's
+    /// `CheckpointedFunction.snapshotState`, but called at the end of each call, not once a
+    /// checkpoint. So what the fields hold must be small; for more, write to the state as you go.
     ///
     /// # Errors
-    /// An error makes the job's `on_fault` policy decide; nothing of the batch's effects is
-    /// applied.
-    fn process_element(
-        &mut self,
-        value: Self::In<'_>,
-        ctx: &mut ProcessContext<'_, Self::Out>,
-    ) -> Result<()>;
-
-    /// The partition ends in good order. Not called after a fault.
-    fn close(&mut self) {}
-}
-
-/// A function on records with keys that makes any number of records of one, with state for each
-/// key.
-///
-/// Exported with `tidegate_sdk::export!(rich_flat_map: MyFunction)`.
-pub trait RichFlatMapFunction: Sized + 'static {
-    /// What a record is read into; it may borrow from the batch.
-    type In<'a>: Decode<'a>;
-    /// What goes to the main output.
-    type Out: Encode;
-
-    /// Reads parameters and declares states and outputs, the same whatever the parameters are.
-    ///
-    /// # Errors
-    /// An error refuses the job. `open` must succeed on the defaults of all parameters.
-    fn open(setup: &mut Setup) -> Result<Self>;
-
-    /// Processes a record.
-    ///
-    /// # Errors
-    /// An error makes the job's `on_fault` policy decide; nothing of the batch's effects is
-    /// applied.
-    fn flat_map(
-        &mut self,
-        value: Self::In<'_>,
-        ctx: &mut FlatMapContext<'_, Self::Out>,
-    ) -> Result<()>;
-
-    /// The partition ends in good order. Not called after a fault.
-    fn close(&mut self) {}
-}
-
-/// A function on records with keys that makes one record of one, with state for each key.
-///
-/// Exported with `tidegate_sdk::export!(rich_map: MyFunction)`.
-pub trait RichMapFunction: Sized + 'static {
-    /// What a record is read into; it may borrow from the batch.
-    type In<'a>: Decode<'a>;
-    /// What goes to the main output.
-    type Out: Encode;
-
-    /// Reads parameters and declares states and outputs, the same whatever the parameters are.
-    ///
-    /// # Errors
-    /// An error refuses the job. `open` must succeed on the defaults of all parameters.
-    fn open(setup: &mut Setup) -> Result<Self>;
-
-    /// Makes the record that goes to the main output.
-    ///
-    /// # Errors
-    /// An error makes the job's `on_fault` policy decide; nothing of the batch's effects is
-    /// applied.
-    fn map(&mut self, value: Self::In<'_>, ctx: &mut MapContext<'_>) -> Result<Self::Out>;
+    /// An error is a fault of the call.
+    fn snapshot_state(&mut self, ctx: &mut SnapshotContext<'_>) -> Result<()> {
+        let _ = ctx;
+        Ok(())
+    }
 
     /// The partition ends in good order. Not called after a fault.
     fn close(&mut self) {}

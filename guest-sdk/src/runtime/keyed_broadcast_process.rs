@@ -1,0 +1,70 @@
+//! The adaptor of [`KeyedBroadcastProcessFunction`].
+
+use super::drive::{self, Failure};
+use super::operator::{Adaptor, Operator, Shape};
+use crate::bindings::tidegate::function::declarations::Kind;
+use crate::bindings::tidegate::function::types::{Batch, Effects, Fault, TimerBatch};
+use crate::codec::{Encode, Format};
+use crate::context::{InitializationContext, SnapshotContext};
+use crate::error::Result;
+use crate::function::KeyedBroadcastProcessFunction;
+use crate::setup::Setup;
+use crate::state::short_type_name;
+
+/// The contract's number of the data input.
+const DATA: u32 = 0;
+
+/// A [`KeyedBroadcastProcessFunction`] as an operator.
+pub struct KeyedBroadcastProcess<F>(F);
+
+impl<F: KeyedBroadcastProcessFunction> Operator for KeyedBroadcastProcess<F> {
+    fn process(&mut self, shape: &Shape, batch: Batch) -> Result<Effects, Fault> {
+        // All records of a batch are of one input.
+        if batch.input == DATA {
+            drive::records(shape, batch, |record, ctx| {
+                self.0.process_element(drive::decode(record)?, ctx).map_err(Failure::failed)
+            })
+        } else {
+            drive::records(shape, batch, |record, ctx| {
+                self.0
+                    .process_broadcast_element(drive::decode(record)?, ctx)
+                    .map_err(Failure::failed)
+            })
+        }
+    }
+
+    fn fire(&mut self, shape: &Shape, timers: TimerBatch) -> Result<Effects, Fault> {
+        drive::timers(shape, timers, |timer, ctx| self.0.on_timer(timer, ctx))
+    }
+
+    fn initialize_state(&mut self, ctx: &mut InitializationContext<'_>) -> Result<()> {
+        self.0.initialize_state(ctx)
+    }
+
+    fn snapshot_state(&mut self, ctx: &mut SnapshotContext<'_>) -> Result<()> {
+        self.0.snapshot_state(ctx)
+    }
+
+    fn close(&mut self) {
+        self.0.close();
+    }
+}
+
+impl<F: KeyedBroadcastProcessFunction> Adaptor for KeyedBroadcastProcess<F> {
+    const KIND: Kind = Kind::KeyedBroadcastProcess;
+    const HAS_STATE: bool = true;
+    const HAS_TIMERS: bool = true;
+    const HAS_BROADCAST: bool = true;
+    const MAIN_OUTPUT: Option<Format> = Some(F::Out::FORMAT);
+
+    fn inputs() -> Vec<(&'static str, String)> {
+        vec![
+            ("main", short_type_name::<F::In<'static>>()),
+            ("broadcast", short_type_name::<F::Broadcast<'static>>()),
+        ]
+    }
+
+    fn open(setup: &mut Setup) -> Result<Self> {
+        F::open(setup).map(Self)
+    }
+}

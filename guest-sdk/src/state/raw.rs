@@ -1,0 +1,42 @@
+//! Byte strings of the partition.
+
+use crate::context::Context;
+
+/// State that holds byte strings for the partition as they are: Flink's raw operator state, for a
+/// function that has an encoding of its own. Made by
+/// [`Setup::raw_operator_state`](crate::Setup::raw_operator_state).
+///
+/// When the job is restored with another parallelism the strings of all partitions are dealt out
+/// one by one in turn, so each must make sense by itself.
+pub struct RawOperatorState {
+    state: u32,
+}
+
+impl RawOperatorState {
+    pub(super) fn new(state: u32) -> Self {
+        Self { state }
+    }
+
+    /// The strings in the order they were added.
+    pub fn get<O, C>(&self, ctx: &Context<'_, O, C>) -> Vec<Vec<u8>> {
+        ctx.with_operator_list(self.state, |cells| {
+            cells.read(0, None).map(<[u8]>::to_vec).collect()
+        })
+    }
+
+    /// Adds a string at the end.
+    pub fn add<O, C>(&self, ctx: &mut Context<'_, O, C>, string: &[u8]) {
+        let added = ctx.with_operator_list(self.state, |cells| {
+            cells.append(0, |out| {
+                out.extend_from_slice(string);
+                Ok(())
+            })
+        });
+        added.expect("copying bytes cannot fail");
+    }
+
+    /// Removes all strings.
+    pub fn clear<O, C>(&self, ctx: &mut Context<'_, O, C>) {
+        ctx.with_operator_list(self.state, |cells| cells.clear(0));
+    }
+}

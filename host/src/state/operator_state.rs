@@ -1,0 +1,187 @@
+//! The operator states of one partition: lists and maps that belong to no key.
+//!
+//! They are on the heap with every backend, as in Flink, and cross to the function whole; see
+//! `docs/decisions/0013-operator-state-is-state-of-the-host.md`.
+
+use super::cell::{self, Cell};
+use super::entry::{self, Entry, EntryKind};
+use crate::model::{OperatorStateDeclaration, Packed, Redistribution, StateKind};
+
+/// All operator states of a partition.
+#[derive(Debug)]
+pub struct OperatorState {
+    kinds: Vec<StateKind>,
+    cells: Vec<Option<Cell>>,
+    /// Whether calls have made it what it is, in this run or in those that it goes on from.
+    has_begun: bool,
+}
+
+/// What one partition left of one operator state: encoded as the state of a key, nothing if it was
+/// empty.
+pub type OperatorCell = Vec<u8>;
+
+impl OperatorState {
+    /// Without anything yet.
+    pub fn new(declared: &[OperatorStateDeclaration]) -> Self {
+        Self {
+            kinds: declared.iter().map(|state| kind_of(state.redistribution)).collect(),
+            cells: declared.iter().map(|_| None).collect(),
+            has_begun: false,
+        }
+    }
+
+    /// With what redistribution gave this partition: one for each declared state.
+    pub fn restored(declared: &[OperatorStateDeclaration], cells: Vec<OperatorCell>) -> Self {
+        let cell = |bytes: OperatorCell| (!bytes.is_empty()).then(|| Cell::from_vec(bytes));
+        let cells = cells.into_iter().map(cell).collect();
+        Self { cells, has_begun: true, ..Self::new(declared) }
+    }
+
+    /// How many the function declares.
+    pub fn count(&self) -> usize {
+        self.kinds.len()
+    }
+
+    /// Whether calls have made it what it is.
+    pub fn has_begun(&self) -> bool {
+        self.has_begun
+    }
+
+    /// What a state holds, encoded as the state of a key.
+    pub fn get(&self, state: usize) -> &[u8] {
+        self.cells[state].as_deref().unwrap_or_default()
+    }
+
+    /// How many bytes all states would have at most after changes to some of them.
+    pub fn bytes_after<'a>(&self, entries: impl Iterator<Item = &'a Packed>) -> usize {
+        let before: usize = self.cells.iter().flatten().map(|cell| cell.len()).sum();
+        // Each entry comes with at most eight bytes of lengths.
+        entries.map(|one| one.bytes.len() + 8 * one.len()).sum::<usize>() + before
+    }
+
+    /// Notes that a call has been applied, which may have changed nothing.
+    pub fn begin(&mut self) {
+        self.has_begun = true;
+    }
+
+    /// Applies changes to one state in order.
+    pub fn apply(&mut self, state: usize, operations: &[u8], entries: &Packed) {
+        let cell = &mut self.cells[state];
+        for (&operation, entry) in operations.iter().zip(entries.iter()) {
+            cell::apply(cell, self.kinds[state], operation, entry);
+        }
+    }
+
+    /// All of it as entries of a checkpoint, also states that are empty; none if no call has made
+    /// it anything.
+    pub fn snapshot(&self) -> Option<Vec<u8>> {
+        if !self.has_begun || self.kinds.is_empty() {
+            return None;
+        }
+        let mut bytes = Vec::new();
+        for (index, _) in (0..).zip(&self.kinds) {
+            let value = self.get(usize::from(index));
+            entry::push(&mut bytes, Entry { kind: EntryKind::State(index), key: b"", value });
+        }
+        Some(bytes)
+    }
+}
+
+/// The kind of state that is redistributed so.
+pub fn kind_of(redistribution: Redistribution) -> StateKind {
+    match redistribution {
+        Redistribution::EvenSplit | Redistribution::Union => StateKind::List,
+        Redistribution::Broadcast => StateKind::Map,
+    }
+}
+
+/// What partition `partition` of `parallelism` gets of one state that the partitions of before
+/// left, in their order.
+///
+/// With as many partitions as before, each its own. Otherwise as Flink's
+/// `RoundRobinOperatorStateRepartitioner`: the elements of an even-split list are collected and
+/// dealt out one by one in turn, all of a union list go to each, and of a broadcast map each gets a
+/// copy.
+pub fn redistribute(
+    redistribution: Redistribution,
+    before: &[OperatorCell],
+    partition: usize,
+    parallelism: usize,
+) -> OperatorCell {
+    if redistribution != Redistribution::Union && before.len() == parallelism {
+        return before[partition].clone();
+    }
+    match redistribution {
+        Redistribution::Broadcast => before[partition % before.len()].clone(),
+        Redistribution::Union => before.concat(),
+        Redistribution::EvenSplit => {
+            let elements = before
+                .iter()
+                .flat_map(|list| cell::strings(list, 1).map(|(range, _)| &list[range]));
+            let own = elements.skip(partition).step_by(parallelism);
+            own.fold(Vec::new(), |mut list, element| {
+                list.extend_from_slice(element);
+                list
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn list(elements: &[u8]) -> OperatorCell {
+        let mut cell = Cell::new();
+        elements.iter().for_each(|&element| cell::append(&mut cell, &[element]));
+        cell.to_vec()
+    }
+
+    fn elements(list: &OperatorCell) -> Vec<u8> {
+        cell::strings(list, 1).map(|(_, element)| element[0]).collect()
+    }
+
+    proptest! {
+        /// Against the document: collect all, then deal out, or give all to each, or copy.
+        #[test]
+        fn redistributes_as_a_plain_model_does(
+            before in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..9), 1..6),
+            after in 1_usize..6,
+        ) {
+            let lists: Vec<OperatorCell> = before.iter().map(|one| list(one)).collect();
+            let all: Vec<u8> = before.concat();
+            let mut dealt = vec![Vec::new(); after];
+            if before.len() == after {
+                dealt.clone_from(&before);
+            } else {
+                for (index, element) in all.iter().enumerate() {
+                    dealt[index % after].push(*element);
+                }
+            }
+            for (partition, dealt) in dealt.iter().enumerate() {
+                let get = |how| redistribute(how, &lists, partition, after);
+                prop_assert_eq!(&elements(&get(Redistribution::EvenSplit)), dealt);
+                prop_assert_eq!(&elements(&get(Redistribution::Union)), &all);
+                let copy = get(Redistribution::Broadcast);
+                prop_assert!(lists.contains(&copy));
+            }
+        }
+    }
+
+    #[test]
+    fn says_nothing_before_the_first_call() {
+        let declared = [OperatorStateDeclaration {
+            name: "rules".into(),
+            redistribution: Redistribution::Broadcast,
+            schema_version: 1,
+            type_name: String::new(),
+        }];
+        let mut state = OperatorState::new(&declared);
+        assert_eq!(state.snapshot(), None);
+        state.begin();
+        let entries = state.snapshot().expect("it has begun");
+        let read: Vec<_> = entry::read(&entries).map(|one| one.expect("whole").value).collect();
+        assert_eq!(read, [b""]);
+    }
+}
