@@ -31,8 +31,9 @@
 /// # fn main() {}
 /// ```
 ///
-/// The kinds are `keyed_process`, `keyed_co_process`, `process`, `rich_flat_map` and `rich_map`. A
-/// kind with keys and one input may bring a [`KeySelector`](crate::function::KeySelector):
+/// The kinds are `keyed_process`, `keyed_co_process`, `process`, `rich_flat_map`, `rich_map` and
+/// `window`. A kind with keys and one input may bring a
+/// [`KeySelector`](crate::function::KeySelector):
 /// `export!(keyed_process: MyFunction, key_by: MyKey)`.
 #[macro_export]
 macro_rules! export {
@@ -59,6 +60,12 @@ macro_rules! export {
     };
     (rich_map: $function:ty, key_by: $key:ty) => {
         $crate::__export!($crate::runtime::KeyedBy<$crate::runtime::RichMap<$function>, $key>);
+    };
+    (window: $function:ty) => {
+        $crate::__export!($crate::runtime::Window<$function>);
+    };
+    (window: $function:ty, key_by: $key:ty) => {
+        $crate::__export!($crate::runtime::KeyedBy<$crate::runtime::Window<$function>, $key>);
     };
 }
 

@@ -78,6 +78,7 @@
 //! |---|---|---|
 //! | [`KeyedProcessFunction`] | `keyed_process` | key, state, timers |
 //! | [`KeyedCoProcessFunction`] | `keyed_co_process` | two inputs; key, state, timers |
+//! | [`WindowFunction`] | `window` | key, [windows](window) with an accumulator each, state |
 //! | [`RichFlatMapFunction`] | `rich_flat_map` | key, state |
 //! | [`RichMapFunction`] | `rich_map` | key, state; one record for each |
 //! | [`ProcessFunction`] | `process` | neither key nor state nor timers |
@@ -207,6 +208,7 @@ mod setup;
 pub mod state;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
+pub mod window;
 
 pub use error::{Error, Result};
 pub use function::{
@@ -215,6 +217,7 @@ pub use function::{
 };
 pub use param::Param;
 pub use setup::Setup;
+pub use window::WindowFunction;
 
 /// What a file that defines a function uses.
 pub mod prelude {
@@ -224,6 +227,7 @@ pub mod prelude {
     pub use crate::codec::{Csv, Decode, Encode, Json};
     pub use crate::context::{
         FlatMapContext, KeyedContext, MapContext, ProcessContext, SideOutput, TimeDomain, Timer,
+        WindowContext,
     };
     pub use crate::error::{Error, Result};
     pub use crate::function::{
@@ -235,4 +239,5 @@ pub mod prelude {
     pub use crate::state::{
         AggregateFunction, AggregatingState, ListState, MapState, ReducingState, Ttl, ValueState,
     };
+    pub use crate::window::{TimeWindow, WindowFunction, Windows};
 }

@@ -28,6 +28,8 @@ use crate::error::{Error, Result, quote};
 pub struct Json<T>(pub T);
 
 impl<'a, T: Deserialize<'a>> Decode<'a> for Json<T> {
+    const FORMAT: Format = Format::Json;
+
     fn decode(record: &'a [u8]) -> Result<Self> {
         serde_json::from_slice(record)
             .map(Json)

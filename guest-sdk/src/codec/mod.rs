@@ -17,6 +17,10 @@ use crate::error::Result;
 ///
 /// Implemented for [`Csv`], [`Json`], `&str`, `String`, `&[u8]` and `Vec<u8>`.
 pub trait Decode<'a>: Sized {
+    /// How the records are written, for one that is passed on as it is. Default
+    /// [`Format::Bytes`], which fits every record.
+    const FORMAT: Format = Format::Bytes;
+
     /// Reads a record, given without its line end.
     ///
     /// # Errors

@@ -4,6 +4,8 @@ use super::{Decode, Encode, Format, Text};
 use crate::error::{Error, Result, quote};
 
 impl<'a> Decode<'a> for &'a str {
+    const FORMAT: Format = Format::Lines;
+
     fn decode(record: &'a [u8]) -> Result<Self> {
         std::str::from_utf8(record)
             .map_err(|_| Error::msg(format_args!("not UTF-8 text: {}", quote(record))))
@@ -11,6 +13,8 @@ impl<'a> Decode<'a> for &'a str {
 }
 
 impl<'a> Decode<'a> for String {
+    const FORMAT: Format = Format::Lines;
+
     fn decode(record: &'a [u8]) -> Result<Self> {
         <&str>::decode(record).map(str::to_owned)
     }

@@ -19,6 +19,7 @@ mod operator;
 mod process;
 mod rich_flat_map;
 mod rich_map;
+mod window;
 
 pub use component::check;
 #[cfg(target_family = "wasm")]
@@ -30,6 +31,7 @@ pub use operator::{Adaptor, Operator, Shape};
 pub use process::Process;
 pub use rich_flat_map::RichFlatMap;
 pub use rich_map::RichMap;
+pub use window::Window;
 
 pub(crate) use call::Call;
 #[cfg(not(target_family = "wasm"))]

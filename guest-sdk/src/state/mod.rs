@@ -37,7 +37,7 @@ pub use value::ValueState;
 pub(crate) use cells::Cells;
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use encoding::decode;
-pub(crate) use encoding::encode;
+pub(crate) use encoding::{decode_start, encode};
 pub(crate) use list_cells::ListCells;
 pub(crate) use map_cells::MapCells;
 pub(crate) use ttl::Lifetime;

@@ -15,7 +15,10 @@ use crate::function::{
     KeyedCoProcessFunction, KeyedProcessFunction, ProcessFunction, RichFlatMapFunction,
     RichMapFunction,
 };
-use crate::runtime::{Instance, KeyedCoProcess, KeyedProcess, Process, RichFlatMap, RichMap};
+use crate::runtime::{
+    Instance, KeyedCoProcess, KeyedProcess, Process, RichFlatMap, RichMap, Window,
+};
+use crate::window::WindowFunction;
 
 /// How many timers may fire in one advance, before the harness takes it that they never end.
 const FIRINGS_MAX: usize = 100_000;
@@ -59,6 +62,11 @@ impl Harness<WithKeys> {
     /// Tests a [`RichMapFunction`].
     pub fn rich_map<F: RichMapFunction>() -> Builder<WithKeys> {
         Builder::new::<RichMap<F>>()
+    }
+
+    /// Tests a [`WindowFunction`].
+    pub fn window<F: WindowFunction>() -> Builder<WithKeys> {
+        Builder::new::<Window<F>>()
     }
 
     /// Processes one record with the given key and event time in milliseconds, in a call of its
@@ -218,6 +226,13 @@ impl<M> Harness<M> {
     pub fn restart(&mut self) -> Result<(), Fault> {
         self.instance = (self.builder.open)(self.builder.context.clone())?;
         Ok(())
+    }
+
+    /// Goes on with the same state and other parameters, as a restored job may.
+    #[cfg(test)]
+    pub(crate) fn reopen(&mut self, builder: Builder<M>) -> Result<(), Fault> {
+        self.builder = builder;
+        self.restart()
     }
 
     /// Ends the input: the watermark becomes `i64::MAX`, every event-time timer fires, and the

@@ -40,6 +40,8 @@ use write::Writer;
 pub struct Csv<T>(pub T);
 
 impl<'a, T: Deserialize<'a>> Decode<'a> for Csv<T> {
+    const FORMAT: Format = Format::Csv;
+
     #[inline]
     fn decode(record: &'a [u8]) -> Result<Self> {
         let mut reader = Reader::new(record);
