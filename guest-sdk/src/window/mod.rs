@@ -1,4 +1,14 @@
-//! Windows.
+//! Windows: [`WindowFunction`] and the [`Windows`] it asks for.
+//!
+//! ```text
+//!   WindowFunction, Windows          what an author writes
+//!   operator                         all kinds behind one face; runtime/window.rs calls it
+//!   timed = windows + clock + panes  which windows, when they fire, where their state is
+//! ```
+//!
+//! What follows is `docs/windows.md` of the repository.
+//!
+#![doc = include_str!("../../../docs/windows.md")]
 
 mod clock;
 mod function;
