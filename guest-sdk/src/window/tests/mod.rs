@@ -1,6 +1,7 @@
 //! Windows in the harness: each kind by hand, then all against a plain model.
 
 mod behaviour;
+mod cost;
 mod model;
 mod random;
 mod settings;

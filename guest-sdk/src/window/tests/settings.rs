@@ -4,6 +4,7 @@ use super::{Every, numbers};
 use crate::bindings::tidegate::function::declarations::{Kind, StateKind};
 use crate::codec::Format;
 use crate::prelude::*;
+use crate::runtime::{Adaptor as _, KeyedBy, Window, describe};
 use crate::testing::Harness;
 
 #[test]
@@ -131,4 +132,24 @@ fn the_names_of_the_sdk_are_taken() {
     assert!(state.message().contains("the state `windows` of a window function"), "{state}");
     let output = Harness::window::<Wrong<5>>().open().err().expect("refused");
     assert!(output.message().contains("the output `late` of a window function"), "{output}");
+}
+
+/// The key is what stands before the first dash.
+struct ByPrefix;
+
+impl KeySelector for ByPrefix {
+    type In<'a> = Csv<(&'a str, i64)>;
+
+    fn key(Csv((name, _)): Self::In<'_>) -> Result<Vec<u8>> {
+        Ok(name.split('-').next().unwrap_or(name).as_bytes().to_vec())
+    }
+}
+
+crate::export!(window: Every<2>, key_by: ByPrefix);
+
+#[test]
+fn a_window_function_may_find_its_keys() {
+    type Keyed = KeyedBy<Window<Every<2>>, ByPrefix>;
+    assert!(describe::<Keyed>().unwrap().extracts_keys);
+    assert_eq!(Keyed::extract_key(b"s1-7,5").unwrap(), b"s1");
 }
