@@ -54,6 +54,9 @@ pub enum Polled {}
 
 /// Marks the context in which a function begins.
 pub enum Initializing {}
+/// The context of a [`WindowFunction`](crate::WindowFunction): key and state. Its timers are those
+/// of the windows.
+pub type WindowContext<'a, Out> = Context<'a, Out, Windowed>;
 
 /// Marks a context without a key.
 pub enum Unkeyed {}
@@ -64,6 +67,9 @@ pub enum Keyed {}
 /// Marks a context with a key, state and timers.
 pub enum Timed {}
 
+/// Marks a context with a key and state, at a window.
+pub enum Windowed {}
+
 /// A context with a key and therefore with keyed state.
 #[diagnostic::on_unimplemented(
     message = "this function has no key, and so no keyed state",
@@ -73,11 +79,13 @@ pub trait HasKey: sealed::Sealed {}
 
 impl HasKey for Keyed {}
 impl HasKey for Timed {}
+impl HasKey for Windowed {}
 
 mod sealed {
     pub trait Sealed {}
     impl Sealed for super::Keyed {}
     impl Sealed for super::Timed {}
+    impl Sealed for super::Windowed {}
 }
 
 /// What a function sees beside the record (or timer) that it processes.

@@ -105,6 +105,12 @@ macro_rules! export {
     (source: $function:ty) => {
         $crate::__export!($crate::runtime::Source<$function>);
     };
+    (window: $function:ty) => {
+        $crate::__export!($crate::runtime::Window<$function>);
+    };
+    (window: $function:ty, key_by: $key:ty) => {
+        $crate::__export!($crate::runtime::KeyedBy<$crate::runtime::Window<$function>, $key>);
+    };
 }
 
 /// The component of an adaptor: what [`export!`](crate::export) comes down to.

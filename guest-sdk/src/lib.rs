@@ -78,6 +78,7 @@
 //! |---|---|---|
 //! | [`KeyedProcessFunction`] | `keyed_process` | key, state, timers |
 //! | [`KeyedCoProcessFunction`] | `keyed_co_process` | two inputs; key, state, timers |
+//! | [`WindowFunction`] | `window` | key, [windows](window) with an accumulator each, state |
 //! | [`RichFlatMapFunction`] | `rich_flat_map` | key, state |
 //! | [`RichMapFunction`] | `rich_map` | key, state; one record for each |
 //! | [`RichFilterFunction`] | `rich_filter` | key, state; the record or nothing |
@@ -217,16 +218,18 @@ mod setup;
 pub mod state;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
+pub mod window;
 
 pub use error::{Error, Result};
 pub use function::{
     BroadcastProcessFunction, FlatMapWithStateFunction, KeyedBroadcastProcessFunction,
-    KeyedCoProcessFunction, KeyedProcessFunction, ProcessFunction, ReduceFunction,
+    KeyedCoProcessFunction, KeyedProcessFunction, Mapped, ProcessFunction, ReduceFunction,
     RichFilterFunction, RichFlatMapFunction, RichMapFunction, RollingAggregateFunction,
     SinkFunction, SourceFunction,
 };
 pub use param::Param;
 pub use setup::Setup;
+pub use window::WindowFunction;
 
 /// What a file that defines a function uses.
 pub mod prelude {
@@ -237,6 +240,7 @@ pub mod prelude {
     pub use crate::context::{
         BroadcastContext, FlatMapContext, InitializationContext, KeyedContext, MapContext,
         ProcessContext, SideOutput, SinkContext, SnapshotContext, SourceContext, TimeDomain, Timer,
+        WindowContext,
     };
     pub use crate::error::{Error, Result};
     pub use crate::function::{
@@ -251,4 +255,5 @@ pub mod prelude {
         AggregateFunction, AggregatingState, BroadcastState, ListState, MapState,
         OperatorListState, RawOperatorState, ReducingState, Ttl, ValueState,
     };
+    pub use crate::window::{TimeWindow, WindowFunction, Windows};
 }

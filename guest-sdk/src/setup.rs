@@ -148,11 +148,7 @@ impl Setup {
 
     /// Declares a further output, which job files name as `operator.name`.
     pub fn side_output<T: Encode>(&mut self, name: &str) -> SideOutput<T> {
-        if self.outputs.iter().any(|output| output.name == name) {
-            self.complain(format_args!("output `{name}` is declared twice"));
-        }
-        self.outputs.push(OutputDeclaration { name: name.to_owned(), format: T::FORMAT });
-        SideOutput::new(self.outputs.len() - 1)
+        SideOutput::new(self.declare_output(name, T::FORMAT))
     }
 
     /// The operator's id in the job file; empty while describing.
@@ -201,6 +197,15 @@ impl Setup {
         if keyed.any(|other| other == name) || of_operator.any(|other| other == name) {
             self.complain(format_args!("state `{name}` is declared twice"));
         }
+    }
+
+    /// Adds an output and returns its index.
+    pub(crate) fn declare_output(&mut self, name: &str, format: Format) -> usize {
+        if self.outputs.iter().any(|output| output.name == name) {
+            self.complain(format_args!("output `{name}` is declared twice"));
+        }
+        self.outputs.push(OutputDeclaration { name: name.to_owned(), format });
+        self.outputs.len() - 1
     }
 
     /// The first thing that is wrong with the declaration.

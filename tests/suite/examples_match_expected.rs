@@ -72,6 +72,11 @@ fn match_payments() {
     assert_example("match-payments", first_field);
 }
 
+#[test]
+fn window_count() {
+    assert_example("window-count", first_field);
+}
+
 /// What this file tests is what there is.
 #[test]
 fn no_example_is_left_out() {
@@ -96,6 +101,7 @@ fn no_example_is_left_out() {
         "temp-alert-flat-map",
         "temp-alert-with-state",
         "ttl-session",
+        "window-count",
     ];
     assert_eq!(names, tested);
 }

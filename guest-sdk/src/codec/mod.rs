@@ -17,8 +17,9 @@ use crate::error::Result;
 ///
 /// Implemented for [`Csv`], [`Json`], `&str`, `String`, `&[u8]` and `Vec<u8>`.
 pub trait Decode<'a>: Sized {
-    /// How such records are written: lines of text unless it says otherwise.
-    const FORMAT: Format = Format::Lines;
+    /// How the records are written, for one that is passed on as it is. Default
+    /// [`Format::Bytes`], which fits every record.
+    const FORMAT: Format = Format::Bytes;
 
     /// Reads a record, given without its line end.
     ///

@@ -27,6 +27,7 @@ mod rich_map;
 mod rolling_aggregate;
 mod sink;
 mod source;
+mod window;
 
 pub use broadcast_process::BroadcastProcess;
 pub use component::check;
@@ -46,6 +47,7 @@ pub use rich_map::RichMap;
 pub use rolling_aggregate::RollingAggregate;
 pub use sink::Sink;
 pub use source::Source;
+pub use window::Window;
 
 pub(crate) use call::Call;
 #[cfg(not(target_family = "wasm"))]

@@ -28,6 +28,18 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     }
 }
 
+/// Reads the value at the start of `bytes`, such as the first part of a pair.
+///
+/// # Errors
+/// If the bytes do not begin with a `T`.
+#[inline]
+pub(crate) fn decode_start<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((value, _)) => Ok(value),
+        Err(error) => Err(unreadable::<T>(&error.to_string())),
+    }
+}
+
 #[cold]
 fn unreadable<T>(why: &str) -> Error {
     let type_name = super::short_type_name::<T>();

@@ -137,6 +137,17 @@ impl<K: StateValue, V: StateValue> MapState<K, V> {
         entries.map_err(|error| ctx.blame_state(self.state, error))
     }
 
+    /// What `read` makes of each key and the bytes of its value, ascending by the encoded keys.
+    pub(crate) fn scan<O, C: HasKey, T>(
+        &self,
+        ctx: &Context<'_, O, C>,
+        read: impl Fn(K, &[u8]) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        let entry = |(map_key, value): (&[u8], &[u8])| read(encoding::decode(map_key)?, value);
+        let entries: Result<_> = self.read_all(ctx, |entries| entries.map(entry).collect());
+        entries.map_err(|error| ctx.blame_state(self.state, error))
+    }
+
     /// All keys of the map, ascending by their encoding.
     ///
     /// # Errors

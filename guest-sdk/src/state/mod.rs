@@ -48,7 +48,7 @@ pub use value::ValueState;
 pub(crate) use cells::Cells;
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use encoding::decode;
-pub(crate) use encoding::encode;
+pub(crate) use encoding::{decode_start, encode};
 pub(crate) use list_cells::ListCells;
 pub(crate) use map_cells::MapCells;
 pub(crate) use operator_cells::{Known, OperatorCells};

@@ -82,6 +82,13 @@ impl<M> Harness<M> {
         Ok(())
     }
 
+    /// Goes on with the same state and other parameters, as a restored job may.
+    #[cfg(test)]
+    pub(crate) fn reopen(&mut self, builder: Builder<M>) -> Result<(), Fault> {
+        self.builder = builder;
+        self.restart()
+    }
+
     /// Ends the input: the watermark becomes `i64::MAX`, every event-time timer fires, and the
     /// function is closed. Gives what was sent to the main output since it was last taken.
     ///

@@ -12,8 +12,9 @@ use crate::function::{
 };
 use crate::runtime::{
     BroadcastProcess, FlatMapWithState, KeyedBroadcastProcess, KeyedCoProcess, KeyedProcess,
-    Process, Reduce, RichFilter, RichFlatMap, RichMap, RollingAggregate, Sink, Source,
+    Process, Reduce, RichFilter, RichFlatMap, RichMap, RollingAggregate, Sink, Source, Window,
 };
+use crate::window::WindowFunction;
 
 /// Marks a harness of a function whose records have keys.
 pub enum WithKeys {}
@@ -47,6 +48,11 @@ impl Harness<WithKeys> {
     /// Tests a [`RichMapFunction`].
     pub fn rich_map<F: RichMapFunction>() -> Builder<WithKeys> {
         Builder::new::<RichMap<F>>()
+    }
+
+    /// Tests a [`WindowFunction`].
+    pub fn window<F: WindowFunction>() -> Builder<WithKeys> {
+        Builder::new::<Window<F>>()
     }
 
     /// Tests a [`RichFilterFunction`].
