@@ -2,9 +2,9 @@
 //! then and reaches every partition.
 //!
 //! Shows a broadcast function without keys. After a Flink `BroadcastProcessFunction` over a MySQL
-//! table, with one difference: there actions of users that are not known yet are left out, and which
-//! those are differs from run to run; here they wait in operator state until their user is known.
-//! The table comes as lines, so that the example runs by itself. Run it with
+//! table, with one difference: there actions of users that are not known yet are left out, and
+//! which those are differs from run to run; here they wait in operator state until their user is
+//! known. The table comes as lines, so that the example runs by itself. Run it with
 //!
 //! ```text
 //! tidegate build examples/broadcast-config

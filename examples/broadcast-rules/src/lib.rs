@@ -5,9 +5,9 @@
 //! partition and are kept in broadcast state.
 //!
 //! Readings and rules come in any order to each other, and differently to each partition and in
-//! each run. So that the alerts do not depend on it, a reading waits in keyed state for the timer of
-//! its own time: the watermark is the minimum of both inputs, so that by then all rules up to that
-//! time have come. Each rule says from when it holds. Run it with
+//! each run. So that the alerts do not depend on it, a reading waits in keyed state for the timer
+//! of its own time: the watermark is the minimum of both inputs, so that by then all rules up to
+//! that time have come. Each rule says from when it holds. Run it with
 //!
 //! ```text
 //! tidegate build examples/broadcast-rules

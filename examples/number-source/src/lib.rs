@@ -1,9 +1,9 @@
 //! Counts from 1 to `count` (1000), a number a line, and tells the squares of the numbers so far.
 //!
 //! Shows a source function: the host asks it for records when it has room for more, and where it
-//! goes on after a restart is operator state, kept with the checkpoint that knows which numbers have
-//! arrived. It can name the time at which it wants to be asked again: with `every` (none) it gives
-//! one number, then nothing for that long.
+//! goes on after a restart is operator state, kept with the checkpoint that knows which numbers
+//! have arrived. It can name the time at which it wants to be asked again: with `every` (none) it
+//! gives one number, then nothing for that long.
 //!
 //! After the `SourceFunction`s of Flink programs, without their thread and their lock. Run it with
 //!

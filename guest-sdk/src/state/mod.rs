@@ -12,7 +12,8 @@
 //!
 //! A handle is only the index of a declared state; what it reads and writes is in the [context] of
 //! the call, for the key of the record at hand or for the partition. Values are encoded with
-//! `postcard`. The files named `*_cells` know bytes and the packing of the contract, the others know types.
+//! `postcard`. The files named `*_cells` know bytes and the packing of the contract, the others
+//! know types.
 //!
 //! [context]: crate::context::Context
 

@@ -2,8 +2,8 @@
 //! checkpoints' files.
 //!
 //! What keys have is addressed by [`Slot`]: the place of a key in the partition's [`KeyTable`],
-//! found once a record by the hash that the record carries. What a slot holds is in the encoding of the
-//! contract's `state-column`, so that reading state for a call is a copy of bytes.
+//! found once a record by the hash that the record carries. What a slot holds is in the encoding of
+//! the contract's `state-column`, so that reading state for a call is a copy of bytes.
 //!
 //! ```text
 //! KeyedState   keys -> slots; columns of cells; timers; a snapshot under way

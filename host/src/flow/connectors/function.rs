@@ -128,7 +128,7 @@ impl Connector for FunctionSource {
                 return Ok(match self.next {
                     NextPoll::Never => Next::End,
                     NextPoll::At(time) => Next::Nothing(Some(time)),
-                    // Asked again in the next step: one that makes nothing must not hold up barriers.
+                    // In the next step, so that one that makes nothing holds up no barriers.
                     NextPoll::Now => Next::Nothing(Some(now)),
                 });
             }
