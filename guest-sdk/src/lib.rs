@@ -200,8 +200,9 @@
 //!
 //! A call has at most 2^32 - 1 bytes of records, of state and of each output, as all memory of a
 //! function; the host's limits for memory, time and output of a call are lower and stand in the job
-//! file. The state of a key is brought whole with each call that has the key, so a list or a map of
-//! a key should stay within kilobytes.
+//! file. The state of a key is brought whole with each call that has the key. Lists and maps longer
+//! than 64 KiB are not: reading them one by one, in part or by keys takes what is read from the
+//! host, and what a call changes is all that must fit the function's memory.
 
 #[doc(hidden)]
 pub mod bindings;

@@ -11,6 +11,7 @@ mod examples_match_expected;
 mod faults;
 mod job_files;
 mod kill;
+mod large_state;
 mod malformed_input;
 mod new_function;
 mod random_jobs;

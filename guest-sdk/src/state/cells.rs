@@ -54,7 +54,7 @@ impl Cells {
         match self {
             Cells::Value(_) => unreachable!("operator state is a list or a map"),
             Cells::List(cells) => {
-                cells.read(0, None).for_each(|element| push_framed(&mut packed, element));
+                cells.elements(0).for_each(|element| push_framed(&mut packed, element));
             }
             Cells::Map(cells) => {
                 for (map_key, value) in cells.entries(0) {
@@ -155,18 +155,67 @@ impl Span {
     }
 }
 
-/// For each key whether the host has state, and where it is in the pushed bytes.
+/// In which form the host has sent the state of a key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// There is none.
+    Nothing,
+    /// Whole.
+    Whole,
+    /// Not at all: it is read in pieces.
+    Held,
+}
+
+/// For each key the form of its state, and where it is in the pushed bytes.
 pub(super) fn pushed<'c>(
     forms: &'c [u8],
     ends: &'c [u32],
-) -> impl Iterator<Item = (bool, Span)> + 'c {
+) -> impl Iterator<Item = (Form, Span)> + 'c {
     let mut start = 0;
     forms.iter().zip(ends).map(move |(form, end)| {
-        assert!(*form <= 1, "the host sends forms of state that this SDK knows");
+        let form = match form {
+            0 => Form::Nothing,
+            1 => Form::Whole,
+            2 => Form::Held,
+            _ => panic!("the host sends forms of state that this SDK knows"),
+        };
         let span = Span { start, end: *end };
         start = *end;
-        (*form == 1, span)
+        (form, span)
     })
+}
+
+/// The strings of a column that was read from the host, from one on.
+pub(crate) struct Piece {
+    strings: Packed,
+    next: usize,
+}
+
+impl Piece {
+    pub(super) const EMPTY: Self =
+        Self { strings: Packed { bytes: Vec::new(), ends: Vec::new() }, next: 0 };
+
+    pub(super) fn new(strings: Packed) -> Self {
+        Self { strings, next: 0 }
+    }
+
+    /// The string at hand.
+    pub(super) fn peek(&self) -> Option<&[u8]> {
+        let end = *self.strings.ends.get(self.next)?;
+        let start = self.next.checked_sub(1).map_or(0, |before| self.strings.ends[before]);
+        Some(&self.strings.bytes[start as usize..end as usize])
+    }
+
+    pub(super) fn advance(&mut self) {
+        self.next += 1;
+    }
+
+    /// The last of all strings.
+    pub(super) fn last(&self) -> Option<&[u8]> {
+        let before = self.strings.ends.len().checked_sub(1)?;
+        let start = before.checked_sub(1).map_or(0, |before| self.strings.ends[before]);
+        Some(&self.strings.bytes[start as usize..])
+    }
 }
 
 fn push_framed(packed: &mut Vec<u8>, string: &[u8]) {

@@ -2,8 +2,9 @@
 
 use std::borrow::Borrow;
 use std::marker::PhantomData;
+use std::ops::Range;
 
-use super::ttl::{Lifetime, visible, write_stamp};
+use super::ttl::{Lifetime, Moment, visible, write_stamp};
 use super::{StateValue, encoding};
 use crate::context::{Context, HasKey};
 use crate::error::Result;
@@ -24,9 +25,40 @@ impl<T> ListState<T> {
 
     /// Whether the key has no element.
     pub fn is_empty<O, C: HasKey>(&self, ctx: &Context<'_, O, C>) -> bool {
-        let moment = self.lifetime.moment(ctx);
-        ctx.with_list_cells(self.state, |cells, key| {
-            !cells.read(key, moment).any(|stored| visible(stored, moment).is_some())
+        self.read(ctx, |_| ()).next().is_none()
+    }
+
+    /// How many elements the key has. Costs as much as reading them if they have a time to live.
+    pub fn len<O, C: HasKey>(&self, ctx: &Context<'_, O, C>) -> usize {
+        match self.lifetime.moment(ctx) {
+            Some(_) => self.read(ctx, |_| ()).count(),
+            None => ctx.with_list_cells(self.state, |cells, key| cells.count(self.state, key)),
+        }
+    }
+
+    /// Reads the elements that can be seen one by one, which is an access to all of them where
+    /// reads are.
+    fn read<O, C: HasKey, R>(
+        &self,
+        ctx: &Context<'_, O, C>,
+        read: impl Fn(&[u8]) -> R,
+    ) -> impl Iterator<Item = R> {
+        let (state, moment) = (self.state, self.lifetime.moment(ctx));
+        let mut cursor = ctx.with_list_cells(state, |cells, key| {
+            if let Some(moment) = moment.filter(Moment::counts_reads) {
+                cells.access(key, moment);
+            }
+            cells.cursor(key)
+        });
+        std::iter::from_fn(move || {
+            loop {
+                let element = ctx.with_list_cells(state, |cells, key| {
+                    cells.next(state, key, &mut cursor, |stored| visible(stored, moment).map(&read))
+                });
+                if let Some(read) = element? {
+                    return Some(read);
+                }
+            }
         })
     }
 
@@ -43,12 +75,44 @@ impl<T: StateValue> ListState<T> {
     /// # Errors
     /// If an element that is stored is not a `T`.
     pub fn get<O, C: HasKey>(&self, ctx: &Context<'_, O, C>) -> Result<Vec<T>> {
-        let moment = self.lifetime.moment(ctx);
-        let elements: Result<Vec<T>> = ctx.with_list_cells(self.state, |cells, key| {
-            let elements = cells.read(key, moment).filter_map(|stored| visible(stored, moment));
-            elements.map(encoding::decode).collect()
+        self.iter(ctx).collect()
+    }
+
+    /// The elements of the key one by one, in the order they were added. A list that is too long to
+    /// come with the batch is read in pieces, so that it need not fit the function's memory.
+    ///
+    /// An element that is not a `T` is an error.
+    pub fn iter<O, C: HasKey>(&self, ctx: &Context<'_, O, C>) -> impl Iterator<Item = Result<T>> {
+        let blame = |error| ctx.blame_state(self.state, error);
+        self.read(ctx, encoding::decode).map(move |element: Result<T>| element.map_err(blame))
+    }
+
+    /// Elements `range` of the key, counted from 0; those that there are. What comes before them in
+    /// a list that is too long to come with the batch is not read.
+    ///
+    /// # Errors
+    /// If an element that is stored is not a `T`.
+    pub fn slice<O, C: HasKey>(
+        &self,
+        ctx: &Context<'_, O, C>,
+        range: Range<usize>,
+    ) -> Result<Vec<T>> {
+        if self.lifetime.moment(ctx).is_some() {
+            return self.iter(ctx).skip(range.start).take(range.len()).collect();
+        }
+        let state = self.state;
+        let (mut cursor, skip) = ctx.with_list_cells(state, |cells, key| {
+            let mut cursor = cells.cursor(key);
+            let left = cells.skip(state, key, &mut cursor, range.start);
+            (cursor, left)
         });
-        elements.map_err(|error| ctx.blame_state(self.state, error))
+        let elements = std::iter::from_fn(|| {
+            ctx.with_list_cells(state, |cells, key| {
+                cells.next(state, key, &mut cursor, |stored| encoding::decode(stored))
+            })
+        });
+        let elements: Result<Vec<T>> = elements.skip(skip).take(range.len()).collect();
+        elements.map_err(|error| ctx.blame_state(state, error))
     }
 
     /// Adds an element at the end. What is already there is not read, so this costs the same for

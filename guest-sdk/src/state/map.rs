@@ -27,7 +27,7 @@ impl<K, V> MapState<K, V> {
 
     /// Whether the key's map has no entry.
     pub fn is_empty<O, C: HasKey>(&self, ctx: &Context<'_, O, C>) -> bool {
-        self.read_all(ctx, |entries| entries.next().is_none())
+        self.read_all(ctx, |_, _| ()).next().is_none()
     }
 
     /// Removes all entries of the key's map.
@@ -38,20 +38,31 @@ impl<K, V> MapState<K, V> {
 }
 
 impl<K, V> MapState<K, V> {
-    /// Gives all entries that can be seen to `read`, which is an access to them where reads are.
-    fn read_all<O, C: HasKey, T>(
+    /// Reads the entries that can be seen one by one, which is an access to all of them where reads
+    /// are.
+    fn read_all<O, C: HasKey, R>(
         &self,
         ctx: &Context<'_, O, C>,
-        read: impl FnOnce(&mut dyn Iterator<Item = (&[u8], &[u8])>) -> T,
-    ) -> T {
-        let moment = self.lifetime.moment(ctx);
-        ctx.with_map_cells(self.state, |cells, key| {
+        read: impl Fn(&[u8], &[u8]) -> R,
+    ) -> impl Iterator<Item = R> {
+        let (state, moment) = (self.state, self.lifetime.moment(ctx));
+        let mut cursor = ctx.with_map_cells(state, |cells, key| {
             if let Some(moment) = moment.filter(Moment::counts_reads) {
                 cells.access_all(key, moment);
             }
-            let entries = cells.entries(key).into_iter();
-            let seen = |(map_key, stored)| Some((map_key, visible(stored, moment)?));
-            read(&mut entries.filter_map(seen))
+            cells.cursor(key)
+        });
+        std::iter::from_fn(move || {
+            loop {
+                let entry = ctx.with_map_cells(state, |cells, key| {
+                    cells.next(state, key, &mut cursor, |map_key, stored| {
+                        visible(stored, moment).map(|value| read(map_key, value))
+                    })
+                });
+                if let Some(read) = entry? {
+                    return Some(read);
+                }
+            }
         })
     }
 }
@@ -67,6 +78,7 @@ impl<K: StateValue, V: StateValue> MapState<K, V> {
         let moment = self.lifetime.moment(ctx);
         let value = ctx.with_map_key(map_key, |map_key| {
             ctx.with_map_cells(self.state, |cells, key| {
+                cells.fetch(self.state, key, [map_key]);
                 if let Some(moment) = moment.filter(Moment::counts_reads) {
                     cells.access(key, map_key, moment);
                 }
@@ -125,16 +137,49 @@ impl<K: StateValue, V: StateValue> MapState<K, V> {
         removed.map_err(|error| ctx.blame_state(self.state, error))
     }
 
+    /// The values under some keys, in their order. Of a map that is too long to come with the batch
+    /// all of them are read at once.
+    ///
+    /// # Errors
+    /// If what is stored is not a `V`, or a key cannot be encoded.
+    pub fn get_many<O, C: HasKey>(
+        &self,
+        ctx: &Context<'_, O, C>,
+        map_keys: &[K],
+    ) -> Result<Vec<Option<V>>> {
+        let encode = |map_key| {
+            let mut bytes = Vec::new();
+            encoding::encode(map_key, &mut bytes).map(|()| bytes)
+        };
+        let encoded: Result<Vec<Vec<u8>>> = map_keys.iter().map(encode).collect();
+        let encoded = encoded.map_err(|error| ctx.blame_state(self.state, error))?;
+        ctx.with_map_cells(self.state, |cells, key| {
+            cells.fetch(self.state, key, encoded.iter().map(Vec::as_slice));
+        });
+        map_keys.iter().map(|map_key| self.get(ctx, map_key)).collect()
+    }
+
+    /// The entries one by one, ascending by their encoded keys. A map that is too long to come with
+    /// the batch is read in pieces, so that it need not fit the function's memory.
+    ///
+    /// What is not a `K` or a `V` is an error.
+    pub fn iter<O, C: HasKey>(
+        &self,
+        ctx: &Context<'_, O, C>,
+    ) -> impl Iterator<Item = Result<(K, V)>> {
+        let decode = |map_key: &[u8], value: &[u8]| {
+            Ok((encoding::decode(map_key)?, encoding::decode(value)?))
+        };
+        let blame = |error| ctx.blame_state(self.state, error);
+        self.read_all(ctx, decode).map(move |entry: Result<(K, V)>| entry.map_err(blame))
+    }
+
     /// All entries, ascending by their encoded keys.
     ///
     /// # Errors
     /// If what is stored is not a `K` or a `V`.
     pub fn entries<O, C: HasKey>(&self, ctx: &Context<'_, O, C>) -> Result<Vec<(K, V)>> {
-        let entry = |(map_key, value): (&[u8], &[u8])| {
-            Ok((encoding::decode(map_key)?, encoding::decode(value)?))
-        };
-        let entries: Result<_> = self.read_all(ctx, |entries| entries.map(entry).collect());
-        entries.map_err(|error| ctx.blame_state(self.state, error))
+        self.iter(ctx).collect()
     }
 
     /// What `read` makes of each key and the bytes of its value, ascending by the encoded keys.
@@ -143,8 +188,8 @@ impl<K: StateValue, V: StateValue> MapState<K, V> {
         ctx: &Context<'_, O, C>,
         read: impl Fn(K, &[u8]) -> Result<T>,
     ) -> Result<Vec<T>> {
-        let entry = |(map_key, value): (&[u8], &[u8])| read(encoding::decode(map_key)?, value);
-        let entries: Result<_> = self.read_all(ctx, |entries| entries.map(entry).collect());
+        let entry = |map_key: &[u8], value: &[u8]| read(encoding::decode(map_key)?, value);
+        let entries: Result<_> = self.read_all(ctx, entry).collect();
         entries.map_err(|error| ctx.blame_state(self.state, error))
     }
 
@@ -153,8 +198,7 @@ impl<K: StateValue, V: StateValue> MapState<K, V> {
     /// # Errors
     /// If a key that is stored is not a `K`.
     pub fn keys<O, C: HasKey>(&self, ctx: &Context<'_, O, C>) -> Result<Vec<K>> {
-        let key = |(map_key, _): (&[u8], &[u8])| encoding::decode(map_key);
-        let keys: Result<_> = self.read_all(ctx, |entries| entries.map(key).collect());
+        let keys: Result<_> = self.read_all(ctx, |map_key, _| encoding::decode(map_key)).collect();
         keys.map_err(|error| ctx.blame_state(self.state, error))
     }
 }

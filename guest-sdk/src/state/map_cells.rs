@@ -4,9 +4,10 @@
 use std::cell::OnceCell;
 use std::cmp::Ordering;
 
-use super::cells::{CLEAR, Changes, PUT, REMOVE, Span, pushed, take_framed};
+use super::cells::{CLEAR, Changes, Form, PUT, Piece, REMOVE, Span, pushed, take_framed};
+use super::held;
 use super::ttl::{Found, Moment};
-use crate::bindings::tidegate::function::types::StateColumn;
+use crate::bindings::tidegate::function::types::{Packed, StateColumn};
 use crate::error::Result;
 
 /// Bytes of the length before a key.
@@ -25,6 +26,10 @@ struct Cell {
     pushed: Span,
     /// Whether the host has a map.
     is_stored: bool,
+    /// Whether that is read in pieces, and is still part of the map.
+    is_held: bool,
+    /// What was read of it by key, ascending, one for each key.
+    fetched: Vec<Change>,
     is_cleared: bool,
     /// The entries of `pushed`, ascending, made by the first read.
     index: OnceCell<Box<[Entry]>>,
@@ -39,17 +44,33 @@ pub(super) struct Entry {
     pub(super) value: Span,
 }
 
+/// What became of an entry, or what the host has of it.
 struct Change {
     key: Span,
-    /// None if the entry was removed.
+    /// None if there is no such entry any more.
     value: Option<Span>,
+}
+
+/// Where reading a map entry by entry stands.
+pub(crate) struct MapCursor {
+    /// What was read last of a map that is held back.
+    keys: Piece,
+    values: Piece,
+    /// Whether the host has more after that.
+    more: bool,
+    /// The next of the pushed entries.
+    pushed: usize,
+    /// The next of the changes.
+    change: usize,
 }
 
 impl MapCells {
     pub(super) fn new(column: StateColumn) -> Self {
-        let cell = |(is_stored, pushed)| Cell {
+        let cell = |(form, pushed)| Cell {
             pushed,
-            is_stored,
+            is_stored: form != Form::Nothing,
+            is_held: form == Form::Held,
+            fetched: Vec::new(),
             is_cleared: false,
             index: OnceCell::new(),
             changes: Vec::new(),
@@ -64,9 +85,112 @@ impl MapCells {
         if let Ok(found) = cell.find_change(&self.bytes, map_key) {
             return cell.changes[found].value.map(|value| value.of(&self.bytes));
         }
+        if cell.is_held {
+            let found = find(&cell.fetched, &self.bytes, map_key).ok();
+            let found = found.expect("what is held back is fetched before it is read");
+            return cell.fetched[found].value.map(|value| value.of(&self.bytes));
+        }
         let index = cell.index(&self.bytes);
         let found = index.binary_search_by(|entry| entry.key.of(&self.bytes).cmp(map_key)).ok()?;
         Some(index[found].value.of(&self.bytes))
+    }
+
+    /// Reads from the host what it holds back under some keys of a map, unless it is known. Nothing
+    /// to do if it holds back nothing.
+    pub(crate) fn fetch<'k>(
+        &mut self,
+        state: u32,
+        key: usize,
+        map_keys: impl IntoIterator<Item = &'k [u8]>,
+    ) {
+        let Self { bytes, cells } = self;
+        let cell = &mut cells[key];
+        if !cell.is_held {
+            return;
+        }
+        let mut wanted = Packed { bytes: Vec::new(), ends: Vec::new() };
+        for map_key in map_keys {
+            let is_known = cell.find_change(bytes, map_key).is_ok()
+                || find(&cell.fetched, bytes, map_key).is_ok();
+            if !is_known {
+                wanted.bytes.extend_from_slice(map_key);
+                wanted.ends.push(wanted.bytes.len() as u32);
+            }
+        }
+        if wanted.ends.is_empty() {
+            return;
+        }
+        let (found, values) = held::map_get(state, key as u32, &wanted);
+        let (mut map_keys, mut values) = (Piece::new(wanted), Piece::new(values));
+        for is_found in found {
+            let map_key = map_keys.peek().unwrap_or_default();
+            if let Err(place) = find(&cell.fetched, bytes, map_key) {
+                let mut add = |string: &[u8]| {
+                    bytes.extend_from_slice(string);
+                    Span::new(bytes.len() - string.len(), bytes.len())
+                };
+                let added = add(map_key);
+                let value = (is_found == 1).then(|| add(values.peek().unwrap_or_default()));
+                cell.fetched.insert(place, Change { key: added, value });
+            }
+            map_keys.advance();
+            values.advance();
+        }
+    }
+
+    /// Begins to read a key's map entry by entry.
+    pub(crate) fn cursor(&self, key: usize) -> MapCursor {
+        let more = self.cells[key].is_held;
+        MapCursor { keys: Piece::EMPTY, values: Piece::EMPTY, more, pushed: 0, change: 0 }
+    }
+
+    /// Reads the next entry, ascending by the bytes of the keys.
+    pub(crate) fn next<T>(
+        &self,
+        state: u32,
+        key: usize,
+        cursor: &mut MapCursor,
+        mut read: impl FnMut(&[u8], &[u8]) -> T,
+    ) -> Option<T> {
+        let cell = &self.cells[key];
+        loop {
+            if cursor.keys.peek().is_none() && cursor.more {
+                cursor.read_on(state, key);
+            }
+            let entry = cell.index(&self.bytes).get(cursor.pushed);
+            let old = match entry {
+                Some(Entry { key, value }) => Some((key.of(&self.bytes), value.of(&self.bytes))),
+                None => cursor.keys.peek().zip(cursor.values.peek()),
+            };
+            let new = cell.changes.get(cursor.change);
+            let order = match (old, new) {
+                (None, None) => return None,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some((old, _)), Some(new)) => old.cmp(new.key.of(&self.bytes)),
+            };
+            let found = match (order, old, new) {
+                (Ordering::Less, old, _) => old,
+                (_, _, Some(Change { key, value: Some(value) })) => {
+                    Some((key.of(&self.bytes), value.of(&self.bytes)))
+                }
+                _ => None,
+            };
+            // Before the cursor moves: what is at hand may be in it.
+            let value = found.map(|(map_key, value)| read(map_key, value));
+            if order.is_ge() {
+                cursor.change += 1;
+            }
+            if order.is_le() && entry.is_some() {
+                cursor.pushed += 1;
+            } else if order.is_le() {
+                cursor.keys.advance();
+                cursor.values.advance();
+            }
+            if value.is_some() {
+                return value;
+            }
+        }
     }
 
     /// Notes an access to every entry that is alive.
@@ -187,6 +311,7 @@ impl MapCells {
     pub(crate) fn clear(&mut self, key: usize) {
         let cell = &mut self.cells[key];
         cell.pushed = Span::EMPTY;
+        cell.is_held = false;
         cell.is_cleared = true;
         cell.index = OnceCell::new();
         cell.changes.clear();
@@ -231,10 +356,26 @@ impl MapCells {
     }
 }
 
+impl MapCursor {
+    /// Reads on in what the host holds back.
+    fn read_on(&mut self, state: u32, key: usize) {
+        let after = self.keys.last();
+        let entries = held::map_scan(state, key as u32, after, held::READ_BYTES);
+        self.keys = Piece::new(entries.keys);
+        self.values = Piece::new(entries.values);
+        self.more = entries.more;
+    }
+}
+
+/// The place of `map_key` among entries that are ascending by key, or where it would be.
+fn find(entries: &[Change], bytes: &[u8], map_key: &[u8]) -> Result<usize, usize> {
+    entries.binary_search_by(|entry| entry.key.of(bytes).cmp(map_key))
+}
+
 impl Cell {
     /// The place of `map_key` among the changes, or where it would be.
     fn find_change(&self, bytes: &[u8], map_key: &[u8]) -> Result<usize, usize> {
-        self.changes.binary_search_by(|change| change.key.of(bytes).cmp(map_key))
+        find(&self.changes, bytes, map_key)
     }
 
     fn index(&self, bytes: &[u8]) -> &[Entry] {

@@ -21,6 +21,7 @@ mod aggregating;
 mod broadcast;
 mod cells;
 mod encoding;
+mod held;
 mod list;
 mod list_cells;
 mod map;
@@ -50,6 +51,8 @@ pub(crate) use cells::Cells;
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use encoding::decode;
 pub(crate) use encoding::{decode_start, encode};
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use held::{HeldStates, hold};
 pub(crate) use list_cells::ListCells;
 pub(crate) use map_cells::MapCells;
 pub(crate) use operator_cells::{Known, OperatorCells};

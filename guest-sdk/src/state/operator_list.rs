@@ -63,7 +63,7 @@ impl<T> OperatorListState<T> {
 
     /// Whether there is no element.
     pub fn is_empty<O, C>(&self, ctx: &Context<'_, O, C>) -> bool {
-        ctx.with_operator_list(self.state, |cells| cells.read(0, None).next().is_none())
+        ctx.with_operator_list(self.state, |cells| cells.elements(0).next().is_none())
     }
 
     /// Removes all elements.
@@ -80,7 +80,7 @@ impl<T: StateValue> OperatorListState<T> {
     /// If an element that is stored is not a `T`.
     pub fn get<O, C>(&self, ctx: &Context<'_, O, C>) -> Result<Vec<T>> {
         let elements: Result<Vec<T>> = ctx.with_operator_list(self.state, |cells| {
-            cells.read(0, None).map(encoding::decode).collect()
+            cells.elements(0).map(encoding::decode).collect()
         });
         elements.map_err(|error| ctx.blame_operator_state(self.state, error))
     }

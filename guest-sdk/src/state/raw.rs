@@ -19,9 +19,7 @@ impl RawOperatorState {
 
     /// The strings in the order they were added.
     pub fn get<O, C>(&self, ctx: &Context<'_, O, C>) -> Vec<Vec<u8>> {
-        ctx.with_operator_list(self.state, |cells| {
-            cells.read(0, None).map(<[u8]>::to_vec).collect()
-        })
+        ctx.with_operator_list(self.state, |cells| cells.elements(0).map(<[u8]>::to_vec).collect())
     }
 
     /// Adds a string at the end.

@@ -31,7 +31,10 @@ enum Op {
     ListUpdate(Vec<u16>),
     ListClear,
     ListIsEmpty,
+    Slice(usize, usize),
+    Length,
     Get(String),
+    GetMany(Vec<String>),
     Contains(String),
     Put(String, String),
     Remove(String),
@@ -122,6 +125,11 @@ impl<const LIFETIME: usize> RichFlatMapFunction for Interpreter<LIFETIME> {
             Op::ListUpdate(elements) => self.list.update(ctx, &elements)?,
             Op::ListClear => self.list.clear(ctx),
             Op::ListIsEmpty => ctx.collect(format!("{}", self.list.is_empty(ctx))),
+            Op::Slice(from, to) => {
+                ctx.collect(format!("{:?}", self.list.slice(ctx, from..to.max(from))?));
+            }
+            Op::Length => ctx.collect(self.list.len(ctx).to_string()),
+            Op::GetMany(keys) => ctx.collect(format!("{:?}", self.map.get_many(ctx, &keys)?)),
             Op::Get(key) => ctx.collect(format!("{:?}", self.map.get(ctx, &key)?)),
             Op::Contains(key) => ctx.collect(format!("{}", self.map.contains(ctx, &key)?)),
             Op::Put(key, value) => self.map.put(ctx, &key, &value)?,
@@ -167,6 +175,15 @@ impl Model {
             Op::ListUpdate(elements) => self.list = elements.clone(),
             Op::ListClear => self.list.clear(),
             Op::ListIsEmpty => return Some(self.list.is_empty().to_string()),
+            Op::Slice(from, to) => {
+                let list = self.list.iter().skip(*from).take(to.saturating_sub(*from));
+                return Some(format!("{:?}", Vec::from_iter(list)));
+            }
+            Op::Length => return Some(self.list.len().to_string()),
+            Op::GetMany(keys) => {
+                let values = keys.iter().map(|key| self.map.get(&by_length(key)));
+                return Some(format!("{:?}", Vec::from_iter(values)));
+            }
             Op::Get(key) => return Some(format!("{:?}", self.map.get(&by_length(key)))),
             Op::Contains(key) => return Some(self.map.contains_key(&by_length(key)).to_string()),
             Op::Put(key, value) => drop(self.map.insert(by_length(key), value.clone())),
@@ -208,7 +225,10 @@ fn op() -> impl Strategy<Value = Op> {
         numbers().prop_map(Op::ListUpdate),
         Just(Op::ListClear),
         Just(Op::ListIsEmpty),
+        (0..9_usize, 0..12_usize).prop_map(|(from, to)| Op::Slice(from, to)),
+        Just(Op::Length),
         text().prop_map(Op::Get),
+        prop::collection::vec(text(), 0..4).prop_map(Op::GetMany),
         text().prop_map(Op::Contains),
         (text(), text()).prop_map(|(key, value)| Op::Put(key, value)),
         (text(), text()).prop_map(|(key, value)| Op::Put(key, value)),
@@ -244,9 +264,12 @@ proptest! {
             prop::collection::vec((prop::sample::select(vec!["x", "y", "z"]), op()), 1..40),
             1..8,
         ),
+        // Of a list or map: all is held back, what is longer than a little, nothing.
+        whole in prop::sample::select(vec![0, 30, usize::MAX]),
     ) {
-        let mut batched = Harness::rich_flat_map::<Interpreter<0>>().open().unwrap();
-        let mut single = Harness::rich_flat_map::<Interpreter<0>>().open().unwrap();
+        let open = || Harness::rich_flat_map::<Interpreter<0>>().whole_state_bytes(whole).open();
+        let mut batched = open().unwrap();
+        let mut single = open().unwrap();
         let mut models: HashMap<&str, Model> = HashMap::new();
         let mut expected = Vec::new();
         for call in &calls {
@@ -349,7 +372,7 @@ impl AgingModel {
         self.aggregating = renew(self.aggregating.take(), young.aggregating, at, aggregated);
 
         let all = matches!(op, Op::ListUpdate(_))
-            || reads(&[matches!(op, Op::List), matches!(op, Op::ListIsEmpty)]);
+            || reads(&[matches!(op, Op::List | Op::Slice(..) | Op::Length | Op::ListIsEmpty)]);
         self.list.retain(|Aged(_, at)| at + LIFE > now);
         let old = self.list.len();
         self.list = (young.list.into_iter().enumerate())
@@ -360,15 +383,16 @@ impl AgingModel {
             .collect();
 
         let every = reads(&[matches!(op, Op::Keys | Op::Entries | Op::MapIsEmpty)]);
-        let one = match op {
-            Op::Put(key, _) => Some(by_length(key)),
-            Op::Get(key) | Op::Contains(key) if counts_reads => Some(by_length(key)),
-            _ => None,
+        let some = match op {
+            Op::Put(key, _) => vec![by_length(key)],
+            Op::Get(key) | Op::Contains(key) if counts_reads => vec![by_length(key)],
+            Op::GetMany(keys) if counts_reads => keys.iter().map(|key| by_length(key)).collect(),
+            _ => Vec::new(),
         };
         let map = std::mem::take(&mut self.map);
         self.map = (young.map.into_iter())
             .map(|(key, value)| {
-                let is_accessed = every || one.as_ref() == Some(&key);
+                let is_accessed = every || some.contains(&key);
                 let age = if is_accessed { at } else { map[&key].1 };
                 (key, Aged(value, age))
             })
@@ -390,8 +414,10 @@ type AgingCalls = Vec<(i64, Vec<(&'static str, Op, i64)>)>;
 fn check_aging<const LIFETIME: usize>(calls: &AgingCalls) {
     let counts_reads = LIFETIME.is_multiple_of(2);
     let is_event = LIFETIME > 2;
-    let open = || Harness::rich_flat_map::<Interpreter<LIFETIME>>().open().unwrap();
-    let (mut batched, mut single) = (open(), open());
+    let builder = Harness::rich_flat_map::<Interpreter<LIFETIME>>;
+    let mut batched = builder().open().unwrap();
+    // And with lists and maps read in pieces.
+    let mut single = builder().whole_state_bytes(0).open().unwrap();
     let mut models: HashMap<&str, AgingModel> = HashMap::new();
     let mut expected = Vec::new();
     let mut now = 0;

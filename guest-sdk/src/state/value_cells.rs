@@ -1,6 +1,6 @@
 //! One value a key, as bytes: the pushed one in place, and what the call put.
 
-use super::cells::{CLEAR, Changes, PUT, Span, pushed};
+use super::cells::{CLEAR, Changes, Form, PUT, Span, pushed};
 use super::ttl::{Found, Moment, payload};
 use crate::bindings::tidegate::function::types::StateColumn;
 use crate::error::Result;
@@ -26,11 +26,11 @@ struct Cell {
 
 impl ValueCells {
     pub(super) fn new(column: StateColumn) -> Self {
-        let cell = |(is_stored, span): (bool, Span)| Cell {
+        let cell = |(form, span): (Form, Span)| Cell {
             span,
             capacity: span.end - span.start,
-            is_stored,
-            is_present: is_stored,
+            is_stored: form != Form::Nothing,
+            is_present: form != Form::Nothing,
             is_dirty: false,
         };
         let cells = pushed(&column.forms, &column.values.ends).map(cell).collect();

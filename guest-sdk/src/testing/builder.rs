@@ -17,6 +17,7 @@ pub struct Builder<M> {
     pub(super) open: fn(OpenContext) -> Result<Instance, types::Fault>,
     pub(super) context: OpenContext,
     pub(super) are_timers_batched: bool,
+    pub(super) whole_state_bytes: usize,
     _mode: PhantomData<M>,
 }
 
@@ -34,6 +35,7 @@ impl<M> Builder<M> {
             open: Instance::open::<A>,
             context,
             are_timers_batched: false,
+            whole_state_bytes: usize::MAX,
             _mode: PhantomData,
         }
     }
@@ -54,6 +56,13 @@ impl<M> Builder<M> {
     /// Fires due timers of different keys in one call, where otherwise each has its own.
     pub fn batch_timers(mut self) -> Self {
         self.are_timers_batched = true;
+        self
+    }
+
+    /// Lets lists and maps of more bytes be read in pieces, as a host does with long ones; none
+    /// unless set.
+    pub fn whole_state_bytes(mut self, bytes: usize) -> Self {
+        self.whole_state_bytes = bytes;
         self
     }
 

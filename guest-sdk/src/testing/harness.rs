@@ -39,9 +39,9 @@ pub struct Harness<M> {
 impl<M> Harness<M> {
     pub(super) fn new(builder: Builder<M>, declaration: Declaration, instance: Instance) -> Self {
         Self {
+            store: Store::new(&declaration, builder.whole_state_bytes),
             builder,
             instance,
-            store: Store::new(&declaration),
             outputs: declaration.outputs.iter().map(|_| Vec::new()).collect(),
             declaration,
             watermark: i64::MIN,

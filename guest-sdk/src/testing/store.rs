@@ -3,11 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::pack;
-use crate::bindings::tidegate::function::declarations::{Declaration, Redistribution, StateKind};
+use crate::bindings::tidegate::function::declarations::{
+    Declaration, Redistribution, StateDeclaration, StateKind, Ttl, TtlUpdate,
+};
 use crate::bindings::tidegate::function::types::{
     OperatorState, OperatorStateChanges, StateColumn,
 };
 use crate::context::TimeDomain;
+use crate::state::{HeldStates, hold};
 
 /// What one key has in one state, encoded.
 pub(super) enum Stored {
@@ -20,6 +23,8 @@ pub(super) enum Stored {
 pub(super) struct Store {
     kinds: Vec<StateKind>,
     states: Vec<HashMap<Vec<u8>, Stored>>,
+    /// For each state, the most bytes of a list or map that are pushed whole.
+    whole_bytes: Vec<usize>,
     /// Ascending by time, then key, so that tests see the same order each time.
     timers: BTreeSet<(TimeDomain, i64, Vec<u8>)>,
     pub(super) operator: OperatorStore,
@@ -36,27 +41,43 @@ pub(super) struct OperatorStore {
 }
 
 impl Store {
-    pub(super) fn new(declaration: &Declaration) -> Self {
+    pub(super) fn new(declaration: &Declaration, whole_bytes: usize) -> Self {
+        let notes_reads =
+            |ttl: Option<Ttl>| ttl.is_some_and(|ttl| ttl.update == TtlUpdate::OnReadAndWrite);
+        let whole = |state: &StateDeclaration| match notes_reads(state.ttl) {
+            true => usize::MAX,
+            false => whole_bytes,
+        };
+        let whole_bytes = declaration.states.iter().map(whole).collect();
         let kinds: Vec<_> = declaration.states.iter().map(|state| state.kind).collect();
         let states = kinds.iter().map(|_| HashMap::new()).collect();
         let operator = OperatorStore::new(declaration);
-        Self { kinds, states, timers: BTreeSet::new(), operator }
+        Self { kinds, states, whole_bytes, timers: BTreeSet::new(), operator }
     }
 
     pub(super) fn get(&self, state: usize, key: &[u8]) -> Option<&Stored> {
         self.states[state].get(key)
     }
 
-    /// The state of the given keys as the contract packs it.
+    /// The state of the given keys as the contract packs it. What is too long is held back.
     pub(super) fn columns(&self, keys: &[&[u8]]) -> Vec<StateColumn> {
-        let column = |(index, state): (usize, &HashMap<Vec<u8>, Stored>)| StateColumn {
-            state: index as u32,
-            forms: keys.iter().map(|key| u8::from(state.contains_key(*key))).collect(),
-            values: pack::packed(
-                keys.iter().map(|key| state.get(*key).map(Stored::pack).unwrap_or_default()),
-            ),
-        };
-        self.states.iter().enumerate().map(column).collect()
+        let mut held = HeldStates::default();
+        let mut columns = Vec::new();
+        for (index, state) in (0..).zip(&self.states) {
+            let mut forms = Vec::new();
+            let mut values = Vec::new();
+            for (key, stored) in (0..).zip(keys.iter().map(|key| state.get(*key))) {
+                let packed = stored.map(Stored::pack);
+                let is_long = |packed: &Vec<u8>| packed.len() > self.whole_bytes[index as usize];
+                let is_long = packed.as_ref().is_some_and(is_long);
+                let is_held = is_long && stored.is_some_and(|one| one.hold(index, key, &mut held));
+                forms.push(if is_held { 2 } else { u8::from(stored.is_some()) });
+                values.push(packed.filter(|_| !is_held).unwrap_or_default());
+            }
+            columns.push(StateColumn { state: index, forms, values: pack::packed(values) });
+        }
+        hold(held);
+        columns
     }
 
     /// Applies one change that was checked before.
@@ -183,6 +204,16 @@ impl Stored {
             }
         }
         Some(stored)
+    }
+
+    /// Keeps it back from a call, if it is a list or a map.
+    fn hold(&self, state: u32, key: u32, held: &mut HeldStates) -> bool {
+        match self {
+            Stored::Value(_) => return false,
+            Stored::List(elements) => drop(held.lists.insert((state, key), elements.clone())),
+            Stored::Map(entries) => drop(held.maps.insert((state, key), entries.clone())),
+        }
+        true
     }
 
     fn pack(&self) -> Vec<u8> {

@@ -15,6 +15,9 @@ pub struct Limits {
     pub output_bytes: usize,
     /// Bytes of one state of one key. Default 16 MiB.
     pub state_bytes: usize,
+    /// The longest list or map of a key that is brought to the function whole, in bytes; a longer
+    /// one it reads in part. Default 64 KiB.
+    pub whole_state_bytes: usize,
     /// Pending timers of one key. Default 100,000.
     pub timers: usize,
 }
@@ -26,6 +29,7 @@ impl Default for Limits {
             call_time: Duration::from_secs(1),
             output_bytes: 64 << 20,
             state_bytes: 16 << 20,
+            whole_state_bytes: 64 << 10,
             timers: 100_000,
         }
     }

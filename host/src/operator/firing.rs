@@ -200,7 +200,7 @@ impl Operator {
     fn call_firing(&mut self, domain: TimeDomain, time: i64, now: i64) -> Result<Effects, Fault> {
         let firing = &self.firing;
         self.state.read(&firing.slots, &mut self.columns);
-        let operator_states = self.state.operator_columns();
+        let (held, operator_states) = self.state.for_call();
         let call = Call {
             input: CallInput::Timers {
                 domain,
@@ -209,6 +209,7 @@ impl Operator {
             },
             keys: &firing.keys,
             states: &self.columns,
+            held,
             operator_states: &operator_states,
             processing_time: now,
         };

@@ -71,7 +71,7 @@ impl Operator {
         watermark: i64,
     ) -> Result<Self, Fault> {
         let declaration = settings.component.declaration();
-        let state = PartitionState::new(declaration, keyed, operator);
+        let state = PartitionState::new(&settings, keyed, operator);
         let orders_all = declaration.timers_write_operator_state();
         let columns = vec![StateColumn::default(); declaration.states.len()];
         let fired = Fired::new(declaration.outputs.len());
@@ -227,7 +227,7 @@ impl Operator {
         let effects = loop {
             let segment = &self.segment;
             self.state.read(&segment.slots, &mut self.columns);
-            let operator_states = self.state.operator_columns();
+            let (held, operator_states) = self.state.for_call();
             let records = segment.start..segment.end;
             let call = Call {
                 input: CallInput::Records {
@@ -239,6 +239,7 @@ impl Operator {
                 },
                 keys: &segment.keys,
                 states: &self.columns,
+                held,
                 operator_states: &operator_states,
                 processing_time: now,
             };

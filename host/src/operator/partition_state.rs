@@ -1,8 +1,9 @@
 //! The keys, states and timers of one partition, changed by checked effects only.
 
+use super::partition::OperatorSettings;
 use crate::error::Result as HostResult;
-use crate::model::{Batch, Declaration, Fault, FaultReason, Limits, TimeDomain};
-use crate::state::{KeyedState, OperatorState, Slot, StateChange};
+use crate::model::{Batch, Fault, FaultReason, Limits, TimeDomain, Ttl, TtlUpdate};
+use crate::state::{Held, KeyedState, OperatorState, Slot, StateChange};
 use crate::wasm::{
     Effects, OperatorStateColumn, StateChanges, StateColumn, TimerChange, TimerOperation,
 };
@@ -15,21 +16,36 @@ pub(super) struct PartitionState {
     /// Whether the instance holds operator state as it is.
     is_known: bool,
     states: Vec<String>,
+    /// For each keyed state, the most bytes that are brought whole.
+    whole_max: Vec<usize>,
+    /// What the last read holds back.
+    held: Vec<Held>,
 }
 
 impl PartitionState {
     pub(super) fn new(
-        declaration: &Declaration,
+        settings: &OperatorSettings,
         keyed: KeyedState,
         operator: OperatorState,
     ) -> Self {
+        let declaration = settings.component.declaration();
         let states = declaration.states.iter().map(|state| state.name.clone()).collect();
-        Self { keyed, operator, is_known: false, states }
+        // Where reads are accesses, each writes new access times to all that it reads.
+        let notes_reads =
+            |ttl: &Option<Ttl>| ttl.is_some_and(|ttl| ttl.update == TtlUpdate::OnReadAndWrite);
+        let whole_max = settings.context.ttl.iter().map(|ttl| {
+            match settings.component.reads_held_state() && !notes_reads(ttl) {
+                true => settings.limits.whole_state_bytes,
+                false => usize::MAX,
+            }
+        });
+        let whole_max = whole_max.collect();
+        Self { keyed, operator, is_known: false, states, whole_max, held: Vec::new() }
     }
 
-    /// The operator states for a call, after which the instance holds what it has made of them,
-    /// whether that is applied or not.
-    pub(super) fn operator_columns(&mut self) -> Vec<OperatorStateColumn<'_>> {
+    /// What the last read holds back, and the operator states for a call, after which the instance
+    /// holds what it has made of them, whether that is applied or not.
+    pub(super) fn for_call(&mut self) -> (&[Held], Vec<OperatorStateColumn<'_>>) {
         let is_known = std::mem::replace(&mut self.is_known, false);
         let operator = &self.operator;
         let column = |state| match (is_known, operator.has_begun()) {
@@ -37,7 +53,7 @@ impl PartitionState {
             (false, true) => OperatorStateColumn::Whole(operator.get(state)),
             (false, false) => OperatorStateColumn::NotBegun,
         };
-        (0..operator.count()).map(column).collect()
+        (&self.held, (0..operator.count()).map(column).collect())
     }
 
     /// The slot of each record's key.
@@ -46,11 +62,16 @@ impl PartitionState {
     }
 
     /// Reads every state of some keys into `columns`, one a declared state.
-    pub(super) fn read(&self, slots: &[Slot], columns: &mut [StateColumn]) {
+    pub(super) fn read(&mut self, slots: &[Slot], columns: &mut [StateColumn]) {
+        let Self { keyed, whole_max, held, .. } = self;
+        held.clear();
         for (state, column) in columns.iter_mut().enumerate() {
             column.forms.clear();
             column.values.clear();
-            self.keyed.read(state, slots, &mut column.forms, &mut column.values);
+            let StateColumn { forms, values } = column;
+            keyed.read(state, slots, whole_max[state], forms, values, &mut |key, cell| {
+                held.push(Held { state: state as u32, key: key as u32, cell });
+            });
         }
     }
 
@@ -151,6 +172,8 @@ impl PartitionState {
         slots: &[Slot],
         slot_of: impl Fn(u32) -> Slot,
     ) {
+        // Nobody else may hold on to what is about to change.
+        self.held.clear();
         for changes in &effects.states {
             self.keyed.apply(changes.state, resolve(changes, slots));
         }

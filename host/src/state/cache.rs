@@ -131,7 +131,7 @@ impl Cache {
     }
 
     fn write(&mut self, slots: &[Slot], keys: &KeyTable, columns: &[Column]) -> Result<()> {
-        let mut changes = Vec::new();
+        let mut cells = Vec::new();
         for &slot in slots {
             self.flags[slot.index()] &= !DIRTY;
             let group = keys.hash(slot).key_group(self.max_parallelism);
@@ -139,10 +139,12 @@ impl Cache {
             for (state, column) in columns.iter().enumerate() {
                 if std::mem::take(&mut self.changed[state][slot.index()]) {
                     let stored = StoredKey { group, state: state as u16, key };
-                    changes.push((stored, column.get(slot)));
+                    cells.push((stored, column.get(slot)));
                 }
             }
         }
+        let changes = cells.iter().map(|(stored, cell)| (*stored, cell.as_deref()));
+        let mut changes: Vec<_> = changes.collect();
         if changes.is_empty() { Ok(()) } else { self.store.write(&mut changes) }
     }
 
@@ -190,6 +192,6 @@ fn spilled(length: usize) -> usize {
 }
 
 fn size(slot: Slot, keys: &KeyTable, columns: &[Column]) -> usize {
-    let cell = |column: &Column| BYTES_A_CELL + spilled(column.get(slot).map_or(0, <[u8]>::len));
+    let cell = |column: &Column| BYTES_A_CELL + spilled(column.length(slot).unwrap_or(0));
     BYTES_A_KEY + keys.key(slot).len() + columns.iter().map(cell).sum::<usize>()
 }

@@ -1,8 +1,12 @@
 //! One state of all keys of a partition: cells by slot.
 
 use super::Slot;
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use super::cell::{self, Cell};
 use super::key_table::prefetch;
+use super::long::{LongList, LongMap};
 use crate::model::{Packed, StateKind};
 
 /// The cells of one declared state.
@@ -21,6 +25,26 @@ pub struct StateChange<'a> {
     pub operation: u8,
     /// Its entry.
     pub entry: &'a [u8],
+}
+
+/// A list or map that a call reads in part, as it is before the call.
+#[derive(Debug, Clone)]
+pub enum HeldCell {
+    /// Elements in order.
+    List(Arc<LongList>),
+    /// Entries by key.
+    Map(Arc<LongMap>),
+}
+
+/// Which state of which key of a call is held back.
+#[derive(Debug, Clone)]
+pub struct Held {
+    /// Index of the declared state.
+    pub state: u32,
+    /// Index of the key among the call's keys.
+    pub key: u32,
+    /// What the key has.
+    pub cell: HeldCell,
 }
 
 /// What a change did to a cell.
@@ -51,14 +75,23 @@ impl Column {
         }
     }
 
-    /// What a key has, if it has anything.
-    pub(super) fn get(&self, slot: Slot) -> Option<&[u8]> {
-        self.cells.get(slot.index()).and_then(Option::as_deref)
+    /// The encoding of what a key has, if it has anything.
+    pub(super) fn get(&self, slot: Slot) -> Option<Cow<'_, [u8]>> {
+        self.cell(slot).map(Cell::encoded)
+    }
+
+    /// The length of that encoding.
+    pub(super) fn length(&self, slot: Slot) -> Option<usize> {
+        self.cell(slot).map(Cell::len)
+    }
+
+    fn cell(&self, slot: Slot) -> Option<&Cell> {
+        self.cells.get(slot.index()).and_then(Option::as_ref)
     }
 
     /// Puts a whole cell in place, or none.
-    pub(super) fn set(&mut self, slot: Slot, bytes: Option<&[u8]>) {
-        self.cells[slot.index()] = bytes.map(Cell::from_slice);
+    pub(super) fn set(&mut self, slot: Slot, encoded: Option<&[u8]>) {
+        self.cells[slot.index()] = encoded.map(|encoded| Cell::of(self.kind, encoded));
     }
 
     /// Starts to bring the cells of some keys into the cache.
@@ -67,18 +100,38 @@ impl Column {
     }
 
     /// Appends the state of some keys to `forms` and `values` as in the contract's `state-column`.
-    pub(super) fn read(&self, slots: &[Slot], forms: &mut Vec<u8>, values: &mut Packed) {
-        for &slot in slots {
-            match self.get(slot) {
-                Some(cell) => {
-                    forms.push(1);
-                    values.push(cell);
-                }
+    /// Lists and maps of more than `whole_max` bytes go to `hold`, with the index of their key.
+    pub(super) fn read(
+        &self,
+        slots: &[Slot],
+        whole_max: usize,
+        forms: &mut Vec<u8>,
+        values: &mut Packed,
+        hold: &mut dyn FnMut(usize, HeldCell),
+    ) {
+        for (key, &slot) in slots.iter().enumerate() {
+            let held = match self.cell(slot) {
                 None => {
                     forms.push(0);
                     values.seal();
+                    continue;
                 }
-            }
+                Some(Cell::Encoded(bytes)) => {
+                    forms.push(1);
+                    values.push(bytes);
+                    continue;
+                }
+                Some(cell) if cell.len() <= whole_max => {
+                    forms.push(1);
+                    values.push(&cell.encoded());
+                    continue;
+                }
+                Some(Cell::List(list)) => HeldCell::List(list.clone()),
+                Some(Cell::Map(map)) => HeldCell::Map(map.clone()),
+            };
+            forms.push(2);
+            values.seal();
+            hold(key, held);
         }
     }
 
@@ -142,7 +195,7 @@ mod tests {
         assert_eq!(column.apply(change(SLOTS[1], 1, b"x")), Effect::Appeared);
         assert_eq!(column.apply(change(SLOTS[1], 1, b"")), Effect::Changed);
         let (mut forms, mut values) = (Vec::new(), Packed::default());
-        column.read(&SLOTS, &mut forms, &mut values);
+        column.read(&SLOTS, usize::MAX, &mut forms, &mut values, &mut |_, _| {});
         assert_eq!((forms, values.ends), (vec![0, 1], vec![0, 0]));
         assert_eq!(column.apply(change(SLOTS[1], 0, b"")), Effect::Vanished);
     }

@@ -2,7 +2,7 @@
 //! that makes it the `rocksdb` backend.
 
 use super::cache::Cache;
-use super::column::{Column, Effect, StateChange};
+use super::column::{Column, Effect, HeldCell, StateChange};
 use super::entry::{Entry, EntryKind};
 use super::key_table::KeyTable;
 use super::lifetimes::{Alive, Lifetimes, Remains, Restamp, remains};
@@ -112,9 +112,18 @@ impl KeyedState {
     }
 
     /// Reads one state of some loaded keys: appends to `forms` and `values` as in the contract's
-    /// `state-column`.
-    pub fn read(&self, state: usize, slots: &[Slot], forms: &mut Vec<u8>, values: &mut Packed) {
-        self.columns[state].read(slots, forms, values);
+    /// `state-column`. Lists and maps of more than `whole_max` bytes go to `hold`, with the index
+    /// of their key.
+    pub fn read(
+        &self,
+        state: usize,
+        slots: &[Slot],
+        whole_max: usize,
+        forms: &mut Vec<u8>,
+        values: &mut Packed,
+        hold: &mut dyn FnMut(usize, HeldCell),
+    ) {
+        self.columns[state].read(slots, whole_max, forms, values, hold);
     }
 
     /// The first key whose state would have more than `bytes_max` bytes after these changes, and
@@ -146,7 +155,7 @@ impl KeyedState {
                 Effect::Changed => {}
             }),
             Some(cache) => changes.for_each(|change| {
-                let length = |column: &Column| column.get(change.slot).map_or(0, <[u8]>::len);
+                let length = |column: &Column| column.length(change.slot).unwrap_or(0);
                 let before = length(column);
                 column.apply(change);
                 cache.note(change.slot, state, before, length(column));
@@ -270,7 +279,7 @@ impl KeyedState {
             let Some(horizon) = *horizon else { continue };
             let column = &self.columns[state];
             let Some(stored) = column.get(slot) else { continue };
-            let left = match remains(stored, column.kind(), horizon) {
+            let left = match remains(&stored, column.kind(), horizon) {
                 Remains::All => continue,
                 Remains::Some(left) => Some(left),
                 Remains::Nothing => None,
@@ -311,10 +320,10 @@ impl KeyedState {
     fn restore_cell(&mut self, slot: Slot, state: usize, value: &[u8]) -> Result<()> {
         if self.cache.is_some() {
             self.load(&[slot])?;
-        } else if self.columns[state].get(slot).is_none() {
+        } else if self.columns[state].length(slot).is_none() {
             self.keys.retain(slot);
         }
-        let before = self.columns[state].get(slot).map_or(0, <[u8]>::len);
+        let before = self.columns[state].length(slot).unwrap_or(0);
         self.columns[state].set(slot, Some(value));
         if let Some(cache) = &mut self.cache {
             cache.note(slot, state, before, value.len());

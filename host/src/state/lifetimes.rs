@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use super::cell::{self, Cell};
+use super::cell::{self, Encoded};
 use super::entry::{Entry, EntryKind};
 use super::store::FrozenEntries;
 use crate::error::Result;
@@ -109,7 +109,7 @@ pub(super) enum Remains {
     /// All of it.
     All,
     /// Some elements or entries.
-    Some(Cell),
+    Some(Encoded),
     /// Nothing.
     Nothing,
 }
@@ -128,7 +128,7 @@ pub(super) fn remains(stored: &[u8], kind: StateKind, horizon: i64) -> Remains {
     if strings().all(|(_, last)| is_alive(last)) {
         return Remains::All;
     }
-    let mut left = Cell::new();
+    let mut left = Encoded::new();
     let alive = strings().filter(|(_, last)| is_alive(last));
     alive.for_each(|(range, _)| left.extend_from_slice(&stored[range]));
     if left.is_empty() { Remains::Nothing } else { Remains::Some(left) }
@@ -149,18 +149,18 @@ pub enum Restamp {
 
 impl Restamp {
     /// A cell as its state wants it.
-    pub(super) fn apply(self, stored: &[u8], kind: StateKind) -> Option<Cell> {
+    pub(super) fn apply(self, stored: &[u8], kind: StateKind) -> Option<Encoded> {
         let (skip, stamp) = match self {
             Restamp::Keep => return None,
             Restamp::Add(stamp) => (0, Some(stamp)),
             Restamp::Replace(stamp) => (STAMP_BYTES, Some(stamp)),
             Restamp::Remove => (STAMP_BYTES, None),
         };
-        let rewrite = |cell: &mut Cell, value: &[u8]| {
+        let rewrite = |cell: &mut Encoded, value: &[u8]| {
             cell.extend_from_slice(stamp.map(i64::to_le_bytes).as_ref().map_or(&[], |s| &s[..]));
             cell.extend_from_slice(value.get(skip..).unwrap_or_default());
         };
-        let mut cell = Cell::new();
+        let mut cell = Encoded::new();
         let parts = match kind {
             StateKind::Value | StateKind::Reducing | StateKind::Aggregating => {
                 rewrite(&mut cell, stored);
@@ -172,7 +172,7 @@ impl Restamp {
         for (range, last) in cell::strings(stored, parts) {
             // Everything before the length of the last string stays.
             cell.extend_from_slice(&stored[range.start..range.end - last.len() - 4]);
-            let mut value = Cell::new();
+            let mut value = Encoded::new();
             rewrite(&mut value, last);
             cell::append(&mut cell, &value);
         }
@@ -245,8 +245,8 @@ mod tests {
     }
 
     /// Strings with their lengths before them.
-    fn framed(strings: &[&[u8]]) -> Cell {
-        let mut cell = Cell::new();
+    fn framed(strings: &[&[u8]]) -> Encoded {
+        let mut cell = Encoded::new();
         strings.iter().for_each(|string| cell::append(&mut cell, string));
         cell
     }
@@ -286,7 +286,7 @@ mod tests {
         for (kind, bare, at_7, at_9) in [
             (
                 StateKind::Value,
-                Cell::from_slice(&bare),
+                Encoded::from_slice(&bare),
                 at_7.clone().into(),
                 stamped(9, b"v").into(),
             ),

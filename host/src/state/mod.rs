@@ -18,6 +18,7 @@ pub mod entry;
 mod key_table;
 mod keyed;
 mod lifetimes;
+mod long;
 mod operator_state;
 #[cfg(feature = "rocksdb")]
 pub mod rocksdb;
@@ -25,10 +26,12 @@ mod snapshot;
 mod store;
 mod timers;
 
-pub use column::StateChange;
+pub use cell::LONG_BYTES;
+pub use column::{Held, HeldCell, StateChange};
 pub use key_table::{KeyTable, Slot};
 pub use keyed::KeyedState;
 pub use lifetimes::{Lifetimes, Restamp, StateSettings};
+pub use long::{LongList, LongMap};
 pub use operator_state::{OperatorCell, OperatorState, redistribute};
 pub use store::{Frozen, FrozenEntries, LocalFile, LocalTables, Store, StoredKey};
 pub use timers::Timers;

@@ -3,6 +3,8 @@
 //! They are on the heap with every backend, as in Flink, and cross to the function whole; see
 //! `docs/decisions/0013-operator-state-is-state-of-the-host.md`.
 
+use std::borrow::Cow;
+
 use super::cell::{self, Cell};
 use super::entry::{self, Entry, EntryKind};
 use crate::model::{OperatorStateDeclaration, Packed, Redistribution, StateKind};
@@ -32,9 +34,11 @@ impl OperatorState {
 
     /// With what redistribution gave this partition: one for each declared state.
     pub fn restored(declared: &[OperatorStateDeclaration], cells: Vec<OperatorCell>) -> Self {
-        let cell = |bytes: OperatorCell| (!bytes.is_empty()).then(|| Cell::from_vec(bytes));
-        let cells = cells.into_iter().map(cell).collect();
-        Self { cells, has_begun: true, ..Self::new(declared) }
+        let mut state = Self { has_begun: true, ..Self::new(declared) };
+        for ((cell, kind), bytes) in state.cells.iter_mut().zip(&state.kinds).zip(cells) {
+            *cell = (!bytes.is_empty()).then(|| Cell::of(*kind, &bytes));
+        }
+        state
     }
 
     /// How many the function declares.
@@ -48,8 +52,8 @@ impl OperatorState {
     }
 
     /// What a state holds, encoded as the state of a key.
-    pub fn get(&self, state: usize) -> &[u8] {
-        self.cells[state].as_deref().unwrap_or_default()
+    pub fn get(&self, state: usize) -> Cow<'_, [u8]> {
+        self.cells[state].as_ref().map_or(Cow::Borrowed(&[]), Cell::encoded)
     }
 
     /// How many bytes all states would have at most after changes to some of them.
@@ -80,7 +84,7 @@ impl OperatorState {
         }
         let mut bytes = Vec::new();
         for (index, _) in (0..).zip(&self.kinds) {
-            let value = self.get(usize::from(index));
+            let value = &*self.get(usize::from(index));
             entry::push(&mut bytes, Entry { kind: EntryKind::State(index), key: b"", value });
         }
         Some(bytes)
@@ -133,9 +137,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn list(elements: &[u8]) -> OperatorCell {
-        let mut cell = Cell::new();
+        let mut cell = Vec::new();
         elements.iter().for_each(|&element| cell::append(&mut cell, &[element]));
-        cell.to_vec()
+        cell
     }
 
     fn elements(list: &OperatorCell) -> Vec<u8> {

@@ -79,6 +79,7 @@ impl Cursor {
         let key = rows.keys.key(slot);
         for (index, column) in (0..).zip(rows.columns) {
             let Some(value) = column.get(slot) else { continue };
+            let value = &*value;
             let kind = EntryKind::State(index);
             let horizon = self.horizons[usize::from(index)];
             match horizon.map(|horizon| remains(value, column.kind(), horizon)) {

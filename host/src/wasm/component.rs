@@ -101,6 +101,12 @@ impl Component {
         &self.inner.imports
     }
 
+    /// Whether it can read lists and maps in part.
+    pub fn reads_held_state(&self) -> bool {
+        let interface = format!("{CONTRACT_PACKAGE}{HELD_STATE}@{CONTRACT_VERSION}");
+        self.inner.imports.contains(&interface)
+    }
+
     /// The name it was loaded under.
     pub fn name(&self) -> &str {
         &self.inner.name

@@ -134,7 +134,7 @@ pub(super) fn check_keys(raw: types::PackedResult, records: usize) -> Result<Pac
 
 type Checked<T> = std::result::Result<T, String>;
 
-fn check_packed(raw: types::PackedResult, what: &str) -> Checked<Packed> {
+pub(super) fn check_packed(raw: types::PackedResult, what: &str) -> Checked<Packed> {
     if !raw.ends.is_sorted() {
         return Err(format!("the ends of {what} decrease"));
     }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use wasmtime::ResourceLimiter;
 
 use super::bindings::{self, types};
-use crate::model::Limits;
+use super::effects;
+use crate::model::{Limits, Packed};
+use crate::state::{Held, HeldCell, LongList, LongMap};
 
 /// The severity of a guest's log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,12 +61,20 @@ pub struct GuestState {
     /// The last error that the guest logged since the last call began: its panic message, if it
     /// panicked.
     pub(super) last_error: Option<String>,
+    /// What the call that is under way holds back.
+    pub(super) held: Vec<Held>,
     log: LogSink,
 }
 
 impl GuestState {
     pub(super) fn new(limits: &Limits, log: LogSink) -> Self {
-        Self { memory_bytes_max: limits.memory_bytes, memory_denied: None, last_error: None, log }
+        Self {
+            memory_bytes_max: limits.memory_bytes,
+            memory_denied: None,
+            last_error: None,
+            held: Vec::new(),
+            log,
+        }
     }
 }
 
@@ -109,39 +119,89 @@ impl bindings::host::Host for GuestState {
     }
 }
 
-/// No call has brought a list or map other than whole.
-fn not_held() -> wasmtime::Error {
-    wasmtime::Error::msg("the function reads held state, but the call holds none back")
+/// What one import gives at most, whatever the function asks for.
+const READ_BYTES_MAX: u32 = 1 << 20;
+
+impl GuestState {
+    fn held_list(&self, state: u32, key: u32) -> wasmtime::Result<&LongList> {
+        match self.held_cell(state, key) {
+            Some(HeldCell::List(list)) => Ok(list),
+            _ => Err(not_held("list", state, key)),
+        }
+    }
+
+    fn held_map(&self, state: u32, key: u32) -> wasmtime::Result<&LongMap> {
+        match self.held_cell(state, key) {
+            Some(HeldCell::Map(map)) => Ok(map),
+            _ => Err(not_held("map", state, key)),
+        }
+    }
+
+    /// They are in the order of their states and keys.
+    fn held_cell(&self, state: u32, key: u32) -> Option<&HeldCell> {
+        let at = self.held.binary_search_by_key(&(state, key), |held| (held.state, held.key));
+        at.ok().map(|at| &self.held[at].cell)
+    }
+}
+
+fn not_held(what: &str, state: u32, key: u32) -> wasmtime::Error {
+    wasmtime::Error::msg(format!(
+        "the function reads a {what} that the call has not held back: state {state} of key {key}"
+    ))
+}
+
+fn packed(packed: Packed) -> types::PackedResult {
+    types::PackedResult { bytes: packed.bytes, ends: packed.ends }
 }
 
 impl bindings::held_state::Host for GuestState {
+    fn list_length(&mut self, state: u32, key: u32) -> wasmtime::Result<u64> {
+        Ok(self.held_list(state, key)?.count() as u64)
+    }
+
     fn list_read(
         &mut self,
-        _state: u32,
-        _key: u32,
-        _start: u64,
-        _bytes_max: u32,
-    ) -> wasmtime::Result<bindings::held_state::Elements> {
-        Err(not_held())
+        state: u32,
+        key: u32,
+        start: u64,
+        bytes_max: u32,
+    ) -> wasmtime::Result<types::PackedResult> {
+        let list = self.held_list(state, key)?;
+        let start = usize::try_from(start).unwrap_or(usize::MAX);
+        Ok(packed(list.read(start, bytes_max.min(READ_BYTES_MAX) as usize)))
     }
 
     fn map_get(
         &mut self,
-        _state: u32,
-        _key: u32,
-        _map_keys: types::PackedResult,
+        state: u32,
+        key: u32,
+        map_keys: types::PackedResult,
     ) -> wasmtime::Result<(Vec<u8>, types::PackedResult)> {
-        Err(not_held())
+        let map = self.held_map(state, key)?;
+        let map_keys = effects::check_packed(map_keys, "the keys of a map").map_err(|problem| {
+            wasmtime::Error::msg(format!("the function asks badly: {problem}"))
+        })?;
+        let (mut found, mut values) = (Vec::new(), Packed::default());
+        for map_key in map_keys.iter() {
+            let value = map.get(map_key);
+            found.push(u8::from(value.is_some()));
+            values.push(value.unwrap_or_default());
+        }
+        Ok((found, packed(values)))
     }
 
     fn map_scan(
         &mut self,
-        _state: u32,
-        _key: u32,
-        _after: Option<Vec<u8>>,
-        _bytes_max: u32,
+        state: u32,
+        key: u32,
+        after: Option<Vec<u8>>,
+        bytes_max: u32,
     ) -> wasmtime::Result<bindings::held_state::Entries> {
-        Err(not_held())
+        let map = self.held_map(state, key)?;
+        let bytes_max = bytes_max.min(READ_BYTES_MAX) as usize;
+        let (keys, values, more) = map.scan(after.as_deref(), bytes_max);
+        let (keys, values) = (packed(keys), packed(values));
+        Ok(bindings::held_state::Entries { keys, values, more })
     }
 }
 

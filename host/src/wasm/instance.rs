@@ -4,6 +4,7 @@
 //! everything it returns is checked by `effects`. After a trap an instance is dead; its owner opens
 //! another.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use wasmtime::{Store, Trap, WasmBacktrace};
@@ -14,6 +15,7 @@ use super::engine::TICK;
 use super::guest_state::{GuestState, LogSink, printable};
 use super::{Component, Engine, bindings::declarations, ttl};
 use crate::model::{Fault, FaultReason, Limits, Packed, TimeDomain, Ttl};
+use crate::state::Held;
 
 /// What an instance is told about its place in the job.
 #[derive(Debug, Clone)]
@@ -33,19 +35,19 @@ pub struct OpenContext {
 /// One declared state for the keys of a call, as the contract's `state-column`.
 #[derive(Debug, Clone, Default)]
 pub struct StateColumn {
-    /// For each key, 1 if it has the state, else 0.
+    /// For each key, 0 if it has no such state, 1 if it is in `values`, 2 if it is held back.
     pub forms: Vec<u8>,
     /// For each key, the state, or nothing.
     pub values: Packed,
 }
 
 /// One declared operator state, as the contract's `operator-state`.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub enum OperatorStateColumn<'a> {
     /// No call has been applied yet.
     NotBegun,
     /// All of it.
-    Whole(&'a [u8]),
+    Whole(Cow<'a, [u8]>),
     /// What the last call on this instance left: its effects have been applied.
     AsLeft,
 }
@@ -86,6 +88,8 @@ pub struct Call<'a> {
     pub keys: &'a Packed,
     /// One column for each declared state.
     pub states: &'a [StateColumn],
+    /// Lists and maps that are too long to be brought whole.
+    pub held: &'a [Held],
     /// One for each declared operator state.
     pub operator_states: &'a [OperatorStateColumn<'a>],
     /// The host's clock, in milliseconds.
@@ -157,6 +161,7 @@ impl Instance {
     /// A fault; then nothing that the call did counts.
     pub fn call(&mut self, call: &Call<'_>) -> Result<Effects, Fault> {
         prepare(&mut self.store, &self.limits);
+        self.store.data_mut().held = call.held.to_vec();
         let states: Vec<types::StateColumn<'_>> =
             call.states.iter().enumerate().map(column).collect();
         let operator_states: Vec<_> = call.operator_states.iter().map(operator_state).collect();
@@ -195,6 +200,8 @@ impl Instance {
                 (timestamps.len(), function.call_fire(&mut self.store, timers))
             }
         };
+        // Nobody else may hold on to what is about to change.
+        self.store.data_mut().held.clear();
         let answer = finish(&mut self.store, &self.limits, answer)?;
         let raw = answer.map_err(|fault| convert_fault(fault, causes))?;
         let declaration = self.component.declaration();
@@ -269,10 +276,10 @@ fn column((state, column): (usize, &StateColumn)) -> types::StateColumn<'_> {
     }
 }
 
-fn operator_state<'a>(column: &OperatorStateColumn<'a>) -> types::OperatorState<'a> {
-    let (form, value): (u8, &[u8]) = match *column {
+fn operator_state<'a>(column: &'a OperatorStateColumn<'_>) -> types::OperatorState<'a> {
+    let (form, value): (u8, &[u8]) = match column {
         OperatorStateColumn::NotBegun => (0, &[]),
-        OperatorStateColumn::Whole(value) => (1, value),
+        OperatorStateColumn::Whole(value) => (1, value.as_ref()),
         OperatorStateColumn::AsLeft => (2, &[]),
     };
     types::OperatorState { form, value }

@@ -6,6 +6,7 @@ use super::ttl::TtlSpec;
 use super::{names, read_id, values};
 use crate::job::plan::{FaultPolicy, Field, MalformedPolicy};
 use crate::model::Limits;
+use crate::state::LONG_BYTES;
 
 /// The least memory an instance of wasm can do with: one page.
 const MEMORY_BYTES_MIN: u64 = 64 << 10;
@@ -15,6 +16,9 @@ const MEMORY_BYTES_MAX: u64 = 4 << 30;
 
 /// What can cross in one column, whose ends have 32 bits.
 const COLUMN_BYTES_MAX: u64 = u32::MAX as u64;
+
+/// Shorter lists and maps always cross whole.
+const WHOLE_STATE_BYTES_MIN: u64 = LONG_BYTES as u64;
 
 /// An operator.
 #[derive(Debug)]
@@ -148,6 +152,9 @@ pub(super) fn read_limits(section: &mut Section<'_, '_>) -> Limits {
     if let Some(state_bytes) = section.optional("state_bytes", column) {
         limits.state_bytes = *state_bytes;
     }
+    if let Some(bytes) = section.optional("whole_state_bytes", whole_state) {
+        limits.whole_state_bytes = *bytes;
+    }
     if let Some(timers) = section.optional("timers", timers) {
         limits.timers = *timers;
     }
@@ -166,6 +173,13 @@ fn column(value: &Value) -> Result<usize, Mismatch> {
     match values::bytes(value)? {
         bytes @ 1..=COLUMN_BYTES_MAX => Ok(bytes as usize),
         _ => values::mismatch(value, "a size below 4GiB", "write a smaller size"),
+    }
+}
+
+fn whole_state(value: &Value) -> Result<usize, Mismatch> {
+    match values::bytes(value)? {
+        bytes @ WHOLE_STATE_BYTES_MIN..=COLUMN_BYTES_MAX => Ok(bytes as usize),
+        _ => values::mismatch(value, "a size of 4KiB or more", "write a larger size"),
     }
 }
 
