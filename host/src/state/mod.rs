@@ -21,6 +21,8 @@ mod lifetimes;
 pub mod rocksdb;
 mod snapshot;
 mod store;
+#[cfg(all(test, feature = "rocksdb"))]
+mod tests;
 mod timers;
 
 pub use column::StateChange;
