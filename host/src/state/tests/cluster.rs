@@ -395,6 +395,15 @@ impl<'a> Cluster<'a> {
         self.under_way = Some(UnderWay { copying, model });
     }
 
+    /// Takes a whole checkpoint of this moment.
+    pub(super) fn complete(&mut self, form: SnapshotForm) {
+        self.under_way = None;
+        self.begin(form);
+        while self.under_way.is_some() {
+            self.advance();
+        }
+    }
+
     /// Goes on with the checkpoint that is under way.
     pub(super) fn advance(&mut self) {
         let Some(UnderWay { mut copying, model }) = self.under_way.take() else { return };
@@ -417,8 +426,31 @@ impl<'a> Cluster<'a> {
         self.check_all();
     }
 
-    /// Loses everything and goes on with other access times by state.
-    pub(super) fn restore(&mut self, to: Crash, restamps: &[Restamp]) {
+    /// Loses everything and goes on from the last complete checkpoint with states that live as long
+    /// as these; `restamps` says by state what becomes of access times.
+    pub(super) fn change_lifetimes(
+        &mut self,
+        states: Vec<StateSettings>,
+        restamps: &[Restamp],
+        to: Crash,
+    ) {
+        let taken = self.taken.as_mut().expect("a checkpoint is complete");
+        for ((_, state), content) in &mut taken.model.states {
+            let skip = if self.declared.states[*state].ttl.is_some() { 8 } else { 0 };
+            *content = content.map_values(|value| match restamps[*state] {
+                Restamp::Keep => value.to_vec(),
+                Restamp::Add(stamp) => [&stamp.to_le_bytes(), value].concat(),
+                Restamp::Replace(stamp) => [&stamp.to_le_bytes(), &value[skip..]].concat(),
+                Restamp::Remove => value[skip..].to_vec(),
+            });
+        }
+        self.declared.states = states;
+        self.restore(to, restamps);
+        // The checkpoint has the old access times.
+        self.taken = None;
+    }
+
+    fn restore(&mut self, to: Crash, restamps: &[Restamp]) {
         let Crash { backend, parallelism, is_reversed } = to;
         self.partitions.clear();
         self.under_way = None;

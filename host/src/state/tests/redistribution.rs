@@ -9,7 +9,7 @@ use super::partition::Disk;
 use super::steps::story;
 
 proptest! {
-    #![proptest_config(cases(48))]
+    #![proptest_config(cases(128))]
 
     #[test]
     fn any_number_of_partitions_goes_on_from_any_other((start, steps, last) in story(1..=4)) {

@@ -132,8 +132,11 @@ fn call() -> impl Strategy<Value = Call> {
         .prop_map(|(keys, changes, timers, ahead)| Call { keys, changes, timers, ahead })
 }
 
+pub(super) fn form() -> impl Strategy<Value = SnapshotForm> {
+    prop_oneof![Just(SnapshotForm::Native), Just(SnapshotForm::Canonical)]
+}
+
 fn step(parallelism: RangeInclusive<u32>) -> impl Strategy<Value = Step> {
-    let form = prop_oneof![Just(SnapshotForm::Native), Just(SnapshotForm::Canonical)];
     let fire = (any::<bool>(), prop_oneof![-3..30_i64, Just(TIME_END)], 1..5_usize);
     prop_oneof![
         24 => call().prop_map(Step::Call),
@@ -143,17 +146,28 @@ fn step(parallelism: RangeInclusive<u32>) -> impl Strategy<Value = Step> {
         1 => Just(Step::End),
         3 => prop_oneof![0..5_usize, Just(usize::MAX)].prop_map(Step::CleanUp),
         2 => Just(Step::Compact),
-        6 => form.prop_map(Step::Begin),
+        6 => form().prop_map(Step::Begin),
         6 => (1..3_usize).prop_map(Step::Advance),
         3 => crash(parallelism).prop_map(Step::Crash),
     ]
+}
+
+/// Mostly one step; sometimes a checkpoint during which time goes on and stores are compacted.
+fn steps(parallelism: RangeInclusive<u32>) -> impl Strategy<Value = Vec<Step>> {
+    let during = (form(), 1..25_i64, 1..25_i64, call()).prop_map(|(form, event, now, call)| {
+        let time = Step::Clocks(event, now);
+        let all = [Step::Begin(form), time, Step::Call(call), Step::Compact, Step::Advance(9)];
+        all.into()
+    });
+    prop_oneof![30 => step(parallelism).prop_map(|step| vec![step]), 1 => during]
 }
 
 /// What the job is at first, the steps that it takes, and what it goes on as in the end.
 pub(super) fn story(
     parallelism: RangeInclusive<u32>,
 ) -> impl Strategy<Value = (Crash, Vec<Step>, Crash)> {
-    (crash(parallelism.clone()), vec(step(parallelism.clone()), 1..60), crash(parallelism))
+    let steps = vec(steps(parallelism.clone()), 1..60).prop_map(|steps| steps.concat());
+    (crash(parallelism.clone()), steps, crash(parallelism))
 }
 
 impl Cluster<'_> {

@@ -2,12 +2,14 @@
 //! them.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use super::cluster::Cluster;
-use super::partition::{Partition, group_of};
+use super::contents::states;
+use super::partition::{Backend, Declared, Disk, GROUPS, Partition, group_of};
 use super::steps::TimerChange;
 use crate::model::TimeDomain;
-use crate::state::Slot;
+use crate::state::{KeyedState, Restamp, Slot, SnapshotForm};
 
 fn domain(is_event: bool) -> TimeDomain {
     if is_event { TimeDomain::Event } else { TimeDomain::Processing }
@@ -115,4 +117,85 @@ fn take_due(
         slots.push(slot);
     }
     (slots, timers)
+}
+
+/// The key of a timer of [`a_million_timers`].
+fn key_of(timer: u64) -> Vec<u8> {
+    format!("user-{}", timer % 300_000).into_bytes()
+}
+
+/// Its time, within 28 hours and not in order.
+fn time_of(timer: u64) -> i64 {
+    (timer * 48_271 % 99_999_989) as i64
+}
+
+/// Does something with timers of keys, a batch of a thousand at a time.
+fn for_each_timer(
+    partition: &mut Partition,
+    timers: &[u64],
+    act: impl Fn(&mut KeyedState, Slot, i64),
+) {
+    for timers in timers.chunks(1_000) {
+        let keys: Vec<Vec<u8>> = timers.iter().map(|&timer| key_of(timer)).collect();
+        let slots = partition.enter(&keys);
+        for (&timer, &slot) in timers.iter().zip(&slots) {
+            act(&mut partition.keyed, slot, time_of(timer));
+        }
+        partition.leave(&slots);
+    }
+}
+
+fn a_million_timers(from: Backend, to: Backend) {
+    const ALL: Range<u32> = 0..GROUPS;
+    let disk = Disk::new();
+    let states = states().into_iter().take(1).collect();
+    let declared = Declared { states, is_reversed: false };
+    let keep = [Restamp::Keep];
+    let mut partition = Partition::restore(&disk, &declared, from, ALL, &[], &keep);
+    let timers: Vec<u64> = (0..1_000_000).collect();
+    for_each_timer(&mut partition, &timers, |keyed, slot, time| {
+        keyed.register_timer(TimeDomain::Event, slot, time);
+    });
+    assert_eq!(partition.keyed.timers(TimeDomain::Event).len(), 1_000_000);
+    let (deleted, left): (Vec<u64>, Vec<u64>) =
+        timers.into_iter().partition(|timer| timer % 3 == 1);
+    for_each_timer(&mut partition, &deleted, |keyed, slot, time| {
+        keyed.delete_timer(TimeDomain::Event, slot, time);
+    });
+    let mut copying = partition.begin(SnapshotForm::Native);
+    // While it is taken timers fire, a thousand between two steps.
+    while !partition.advance(&mut copying) {
+        let (slots, _) = take_due(&mut partition, true, i64::MAX, 1_000);
+        partition.keyed.load(&slots).unwrap();
+        partition.leave(&slots);
+    }
+    drop(partition);
+    let images = [copying.finish()];
+    let mut partition = Partition::restore(&disk, &declared, to, ALL, &images, &keep);
+    assert_eq!(partition.keyed.timers(TimeDomain::Event).len(), left.len());
+    let mut fired = Vec::new();
+    loop {
+        let (slots, timers) = take_due(&mut partition, true, i64::MAX, 1_024);
+        if slots.is_empty() {
+            break;
+        }
+        partition.keyed.load(&slots).unwrap();
+        partition.leave(&slots);
+        fired.extend(timers);
+    }
+    let mut expected: Vec<_> = left.iter().map(|&timer| (time_of(timer), key_of(timer))).collect();
+    expected.sort();
+    assert!(fired.is_sorted_by_key(|(time, _)| *time));
+    fired.sort();
+    assert!(fired == expected, "{} of {} timers", fired.len(), expected.len());
+}
+
+#[test]
+fn a_million_timers_fire_in_order_after_a_crash_on_the_heap() {
+    a_million_timers(Backend::HashMap, Backend::HashMap);
+}
+
+#[test]
+fn a_million_timers_fire_in_order_after_a_crash_on_rocksdb() {
+    a_million_timers(Backend::RocksDb(1 << 20), Backend::RocksDb(1 << 20));
 }
