@@ -24,6 +24,8 @@ mod operator_state;
 pub mod rocksdb;
 mod snapshot;
 mod store;
+#[cfg(all(test, feature = "rocksdb"))]
+mod tests;
 mod timers;
 
 pub use cell::LONG_BYTES;

@@ -74,6 +74,13 @@ impl RocksDbStore {
         })
     }
 
+    /// Compacts all files when it is called, as RocksDB does by itself in the course of time.
+    #[cfg(test)]
+    pub(in crate::state) fn compaction(&self) -> Box<dyn Fn()> {
+        let db = Arc::clone(&self.db);
+        Box::new(move || db.compact_range::<&[u8], &[u8]>(None, None))
+    }
+
     fn write_batch(&mut self, changes: &[(StoredKey<'_>, Option<&[u8]>)]) -> Result<()> {
         let mut key = Vec::new();
         loop {

@@ -424,9 +424,8 @@ proptest! {
     }
 }
 
-#[test]
-fn what_has_expired_goes_when_files_are_compacted() {
-    let folder = Folder::new();
+/// Of one state that lives for 10 ms of processing time.
+fn short() -> Lifetimes {
     let ttl = Ttl {
         time_ms: 10,
         domain: TimeDomain::Processing,
@@ -436,16 +435,38 @@ fn what_has_expired_goes_when_files_are_compacted() {
         cleanup_incrementally: 0,
         cleanup_in_compaction: true,
     };
-    let lifetimes = Lifetimes::new([StateSettings { kind: StateKind::Value, ttl: Some(ttl) }]);
-    let memory = Memory::new(MEMORY_BYTES, 1);
+    Lifetimes::new([StateSettings { kind: StateKind::Value, ttl: Some(ttl) }])
+}
+
+#[test]
+fn what_has_expired_goes_when_files_are_compacted() {
+    let folder = Folder::new();
+    let (lifetimes, memory) = (short(), Memory::new(MEMORY_BYTES, 1));
     let mut store = RocksDbStore::create(&folder.join("count-0"), &memory, &lifetimes).unwrap();
     put(&mut store, b"old", &5_i64.to_le_bytes()).unwrap();
     put(&mut store, b"young", &6_i64.to_le_bytes()).unwrap();
     store.freeze_tables().unwrap();
     lifetimes.set_clocks(0, 15);
-    store.db.compact_range::<&[u8], &[u8]>(None, None);
+    store.compaction()();
     let mut left = Vec::new();
     let wanted = [stored(1, 0, b"old"), stored(1, 0, b"young")];
     store.load(&wanted, &mut |index, _| left.push(index)).unwrap();
     assert_eq!(left, [1]);
+}
+
+#[test]
+fn a_view_keeps_what_expires_after_it_was_taken() {
+    let folder = Folder::new();
+    let (lifetimes, memory) = (short(), Memory::new(MEMORY_BYTES, 1));
+    let mut store = RocksDbStore::create(&folder.join("count-0"), &memory, &lifetimes).unwrap();
+    // One is in a file, one is not.
+    put(&mut store, b"a", &5_i64.to_le_bytes()).unwrap();
+    store.freeze_tables().unwrap();
+    put(&mut store, b"b", &5_i64.to_le_bytes()).unwrap();
+    lifetimes.set_clocks(0, 14);
+    let view = store.freeze_entries().unwrap();
+    lifetimes.set_clocks(0, 15);
+    store.compaction()();
+    assert!(entries_of(store.freeze_entries().unwrap()).is_empty());
+    assert_eq!(entries_of(view).len(), 2);
 }
