@@ -97,6 +97,7 @@ pub struct Context<'a, Out, Can> {
 }
 
 /// A timer that fires.
+#[doc = include_str!("../../docs/timers.md")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timer {
     /// The time for which it was registered, in milliseconds.

@@ -119,8 +119,8 @@ impl Setup {
         self.state(name).operator_list()
     }
 
-    /// A list of the partition that all partitions get whole when the parallelism changes. See
-    /// [`StateBuilder::union_list`].
+    /// A list of the partition of which all partitions get the elements of all when the job is
+    /// restored. See [`StateBuilder::union_list`].
     pub fn union_list_state<T: StateValue>(&mut self, name: &str) -> OperatorListState<T> {
         self.state(name).union_list()
     }

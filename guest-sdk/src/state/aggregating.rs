@@ -4,29 +4,7 @@ use super::{StateValue, ValueState};
 use crate::context::{Context, HasKey};
 use crate::error::Result;
 
-/// How an [`AggregatingState`] aggregates.
-///
-/// ```
-/// use tidegate_sdk::prelude::*;
-///
-/// struct Average;
-///
-/// impl AggregateFunction for Average {
-///     type In = i64;
-///     type Acc = (i64, i64);
-///     type Out = i64;
-///
-///     fn create_accumulator(&self) -> Self::Acc {
-///         (0, 0)
-///     }
-///     fn add(&self, value: i64, (sum, count): Self::Acc) -> Self::Acc {
-///         (sum + value, count + 1)
-///     }
-///     fn get_result(&self, (sum, count): Self::Acc) -> i64 {
-///         sum / count
-///     }
-/// }
-/// ```
+/// How an [`AggregatingState`] aggregates; there is an example.
 pub trait AggregateFunction: 'static {
     /// What is added.
     type In;
@@ -45,9 +23,14 @@ pub trait AggregateFunction: 'static {
     fn get_result(&self, accumulator: Self::Acc) -> Self::Out;
 }
 
-/// State that holds the accumulator of all values added to a key.
+/// State that holds the accumulator of all values added to a key. Made by
+/// [`Setup::aggregating_state`](crate::Setup::aggregating_state).
 ///
-/// Made by [`Setup::aggregating_state`](crate::Setup::aggregating_state).
+/// [keyed state]: crate#keyed-state
+/// [value state]: super::ValueState
+/// [list state]: super::ListState
+/// [windows]: crate::window
+#[doc = include_str!("../../../docs/state/aggregating.md")]
 pub struct AggregatingState<A: AggregateFunction> {
     accumulator: ValueState<A::Acc>,
     function: A,

@@ -6,18 +6,11 @@ use super::{StateValue, encoding};
 use crate::context::{BroadcastContext, Context};
 use crate::error::Result;
 
-/// State that holds a map which all partitions have alike, such as rules or a configuration:
-/// Flink's `BroadcastState`. Made by [`Setup::broadcast_state`](crate::Setup::broadcast_state).
+/// State that holds a map which all partitions have alike. Made by
+/// [`Setup::broadcast_state`](crate::Setup::broadcast_state).
 ///
-/// Every method reads in any context. What writes takes the context of
-/// `process_broadcast_element`: only records of the broadcast input may change the map, since they
-/// are what every partition gets.
-///
-/// IMPORTANT: where the broadcast input has several senders, their records come in another order
-/// to each partition. What a record does to the map must not depend on that order: for instance,
-/// let each rule come from one sender under a name of its own.
-///
-/// Entries are ascending by their *encoded* keys, as in [`MapState`](super::MapState).
+/// [map state]: super::MapState
+#[doc = include_str!("../../../docs/state/broadcast.md")]
 pub struct BroadcastState<K, V> {
     state: u32,
     _type: PhantomData<fn() -> (K, V)>,

@@ -11,7 +11,13 @@ use crate::error::Result;
 
 /// State that holds a list a key. Made by [`Setup::list_state`](crate::Setup::list_state).
 ///
-/// A list without elements and no list are the same.
+/// [time to live]: super::Ttl
+/// [keyed state]: crate#keyed-state
+/// [reducing state]: super::ReducingState
+/// [aggregating state]: super::AggregatingState
+/// [map state]: super::MapState
+/// [operator list state]: super::OperatorListState
+#[doc = include_str!("../../../docs/state/list.md")]
 pub struct ListState<T> {
     state: u32,
     lifetime: Lifetime,

@@ -9,11 +9,10 @@ use crate::error::Result;
 
 /// State that holds a map a key. Made by [`Setup::map_state`](crate::Setup::map_state).
 ///
-/// Iteration is in ascending order of the *encoded* keys. That is the same order on every run, but
-/// not the order of the keys: integers of more than 7 bits come by their low bits first, text comes
-/// by its length first. Sort what [`entries`](MapState::entries) gives where the order matters.
-///
-/// A map without entries and no map are the same.
+/// [time to live]: super::Ttl
+/// [keyed state]: crate#keyed-state
+/// [timers]: crate::context::Timer
+#[doc = include_str!("../../../docs/state/map.md")]
 pub struct MapState<K, V> {
     state: u32,
     lifetime: Lifetime,

@@ -136,8 +136,8 @@ impl<'s> StateBuilder<'s> {
         OperatorListState::new(state)
     }
 
-    /// Declares a list of the partition that every partition gets all elements of when the job is
-    /// restored with another parallelism: Flink's `getUnionListState`.
+    /// Declares a list of the partition of which every partition gets the elements of all whenever
+    /// the job is restored: Flink's `getUnionListState`.
     pub fn union_list<T: StateValue>(self) -> OperatorListState<T> {
         let state = self.declare_operator_state::<T>(Redistribution::Union);
         OperatorListState::new(state)

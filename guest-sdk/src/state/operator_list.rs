@@ -7,50 +7,12 @@ use super::{StateValue, encoding};
 use crate::context::Context;
 use crate::error::Result;
 
-/// State that holds a list for the partition, whatever the key: Flink's operator `ListState`. Made
-/// by [`Setup::operator_list_state`](crate::Setup::operator_list_state) and
-/// [`Setup::union_list_state`](crate::Setup::union_list_state), which differ in who gets what when
-/// the job is restored with another parallelism.
+/// State that holds a list for the partition, whatever the key. Made by
+/// [`Setup::operator_list_state`](crate::Setup::operator_list_state) and
+/// [`Setup::union_list_state`](crate::Setup::union_list_state).
 ///
-/// ```
-/// use tidegate_sdk::prelude::*;
-///
-/// /// Counts what its partition has seen, whatever the key.
-/// struct Count {
-///     counts: OperatorListState<u64>,
-/// }
-///
-/// impl ProcessFunction for Count {
-///     type In<'a> = &'a str;
-///     type Out = String;
-///
-///     fn open(setup: &mut Setup) -> Result<Self> {
-///         Ok(Self { counts: setup.operator_list_state("counts") })
-///     }
-///
-///     fn process_element(&mut self, _: &str, ctx: &mut ProcessContext<'_, String>) -> Result<()> {
-///         // After a restart with fewer partitions there are several counts here.
-///         let count = self.counts.get(ctx)?.iter().sum::<u64>() + 1;
-///         self.counts.update(ctx, [count])?;
-///         ctx.collect(count.to_string());
-///         Ok(())
-///     }
-/// }
-///
-/// # fn main() -> Result<()> {
-/// use tidegate_sdk::testing::Harness;
-///
-/// let mut count = Harness::process::<Count>().open()?;
-/// count.push("a", 0)?;
-/// count.restart()?;
-/// count.push("b", 0)?;
-/// assert_eq!(count.take_output(), ["1", "2"]);
-/// assert_eq!(count.operator_list_state::<u64>("counts")?, [2]);
-/// # Ok(())
-/// # }
-/// ```
-///
-/// A list without elements and no list are the same.
+/// [list state]: super::ListState
+#[doc = include_str!("../../../docs/state/operator-list.md")]
 pub struct OperatorListState<T> {
     state: u32,
     _type: PhantomData<fn() -> T>,

@@ -2,12 +2,11 @@
 
 use crate::context::Context;
 
-/// State that holds byte strings for the partition as they are: Flink's raw operator state, for a
-/// function that has an encoding of its own. Made by
+/// State that holds byte strings for the partition as they are. Made by
 /// [`Setup::raw_operator_state`](crate::Setup::raw_operator_state).
 ///
-/// When the job is restored with another parallelism the strings of all partitions are dealt out
-/// one by one in turn, so each must make sense by itself.
+/// [operator list state]: super::OperatorListState
+#[doc = include_str!("../../../docs/state/raw.md")]
 pub struct RawOperatorState {
     state: u32,
 }

@@ -4,10 +4,14 @@ use super::{StateValue, ValueState};
 use crate::context::{Context, HasKey};
 use crate::error::Result;
 
-/// State that holds all values added to a key, reduced to one.
+/// State that holds all values added to a key, reduced to one. Made by
+/// [`Setup::reducing_state`](crate::Setup::reducing_state).
 ///
-/// Made by [`Setup::reducing_state`](crate::Setup::reducing_state) with the function that makes one
-/// value of two, as in `setup.reducing_state("total", |a: f64, b| a + b)`.
+/// [keyed state]: crate#keyed-state
+/// [aggregating state]: super::AggregatingState
+/// [value state]: super::ValueState
+/// [list state]: super::ListState
+#[doc = include_str!("../../../docs/state/reducing.md")]
 pub struct ReducingState<T> {
     reduced: ValueState<T>,
     reduce: Box<dyn Fn(T, T) -> T>,

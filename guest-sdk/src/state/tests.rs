@@ -10,6 +10,8 @@ use super::{StateBuilder, short_type_name};
 use crate::prelude::*;
 use crate::testing::{Harness, WithKeys};
 
+mod settings;
+
 #[test]
 fn type_names_have_no_modules() {
     assert_eq!(short_type_name::<(u64, Option<String>)>(), "(u64, Option<String>)");

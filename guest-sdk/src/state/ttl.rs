@@ -17,14 +17,12 @@ const NO_STAMP: i64 = i64::MIN;
 /// The watermark that says that the input has ended. It makes no state expire.
 const ENDED: i64 = i64::MAX;
 
-/// How long state lives without an access: a value, each element of a list, each entry of a map for
-/// itself. Flink's `StateTtlConfig`, and event time beside processing time.
+/// How long state lives without an access. Taken by
+/// [`StateBuilder::ttl`](super::StateBuilder::ttl).
 ///
-/// ```
-/// use tidegate_sdk::prelude::*;
-///
-/// let ttl = Ttl::new(Duration::from_secs(10)).event_time().update_on_read();
-/// ```
+/// [timers]: crate::context::Timer
+/// [windows]: crate::window
+#[doc = include_str!("../../../docs/time-to-live.md")]
 #[derive(Clone, Copy, Debug)]
 pub struct Ttl(contract::Ttl);
 

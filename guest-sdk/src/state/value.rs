@@ -8,6 +8,12 @@ use crate::context::{Context, HasKey};
 use crate::error::Result;
 
 /// State that holds one value a key. Made by [`Setup::value_state`](crate::Setup::value_state).
+///
+/// [time to live]: super::Ttl
+/// [keyed state]: crate#keyed-state
+/// [list state]: super::ListState
+/// [map state]: super::MapState
+#[doc = include_str!("../../../docs/state/value.md")]
 pub struct ValueState<T> {
     state: u32,
     lifetime: Lifetime,
