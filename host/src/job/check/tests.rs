@@ -44,7 +44,7 @@ fn declaration(component: &str) -> Declaration {
     let keyed = component.starts_with("keyed");
     Declaration {
         kind: match component {
-            "sink.wasm" => Kind::Sink,
+            "source.wasm" => Kind::Source,
             _ if keyed => Kind::KeyedProcess,
             _ => Kind::Process,
         },
@@ -301,10 +301,11 @@ fn parameters_are_the_declared_ones() {
 
 #[test]
 fn kinds_and_inputs_fit() {
-    let kind = refusals("kinds", &["operator.map.component=sink.wasm"]);
-    assert!(kind.starts_with(
-        "`operator.map.component` is a sink function, which this version does not run yet\n"
-    ));
+    let kind = refusals("kinds", &["operator.map.component=source.wasm"]);
+    assert!(
+        kind.starts_with("`operator.map.component` is a source function, which is no operator\n"),
+        "{kind}"
+    );
     let inputs = "operator.map.inputs=[{ from = 'pv' }, { from = 'clicks' }]";
     assert_eq!(
         refusals("kinds2", &[inputs]),
