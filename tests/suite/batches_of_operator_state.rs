@@ -105,9 +105,10 @@ impl Oracle {
                 format!("{} {key} {what} at {watermark} after {before}", self.number)
             }
             Guest::Edicts => {
+                let map = self.shown_map();
                 let calls = self.calls.entry(key).or_default();
                 *calls += 1;
-                format!("{key} {calls} {what} at {watermark} under {}", self.shown_map())
+                format!("{key} {calls} {what} at {watermark} under {map}")
             }
         };
         self.out.entry(key).or_default().push((line, timestamp));

@@ -213,29 +213,25 @@ fn unread() -> String {
 #[test]
 fn a_source_function_is_no_operator() {
     let job = operator("op", "number-source", "{ from = \"data\" }") + &sink("out", "op");
-    assert_refused(
-        &(job + &unread()),
-        &[
-            "operator.op.component is a source function, which is no operator",
-            "hint: name it in a [[source]] with `connector = \"function\"`",
-            "job.toml:14",
-        ],
-    );
+    let what = "`operator.op.component` is a source function, which is no operator";
+    let hint = "hint: name it in a [[source]] with `connector = \"function\"`";
+    let refused = assert_refused(&(job + &unread()), &[what, hint, "job.toml:15:1"]);
+    assert_eq!(refused.stderr.matches("error:").count(), 1, "{}", refused.stderr);
 }
 
 #[test]
 fn other_functions_are_no_sources() {
     for (crate_name, kind) in [("tally", "process"), ("buffering-sink", "sink")] {
         let job = function_source(crate_name, "") + &unread();
-        let what = format!("source.made.component is a {kind} function, no source function");
-        assert_refused(&job, &[&what, "hint: name it in an [[operator]]", "job.toml:15"]);
+        let what = format!("`source.made.component` is a {kind} function, no source function");
+        assert_refused(&job, &[&what, "hint: name it in an [[operator]]", "job.toml:16:1"]);
     }
 }
 
 #[test]
 fn a_source_function_is_held_against_the_job_file() {
     let written = function_source("number-source", "format = \"json\"\n") + &unread();
-    let texts = ["source.made.format is \"json\", but the function writes \"csv\"", "job.toml:16"];
+    let texts = ["`source.made.format` is \"json\", but the function writes csv", "job.toml:17:1"];
     assert_refused(&written, &texts);
     let params = function_source("number-source", "params = { cuont = 3 }\n") + &unread();
     assert_refused(&params, &["is no parameter of the function of `made`", "`count`"]);
@@ -250,7 +246,7 @@ fn nobody_but_sinks_reads_a_sink_function() {
         + &sink("out", "op")
         + &unread();
     let what = "reads from `buffer`, which is a sink function";
-    assert_refused(&job, &[what, "only a [[sink]] reads from it", "job.toml:19"]);
+    assert_refused(&job, &[what, "only a [[sink]] reads from it", "job.toml:20:13"]);
 }
 
 #[test]
@@ -261,7 +257,7 @@ fn a_broadcast_input_has_no_other_partitioning() {
         let job = operator("op", "edicts", &inputs) + &sink("out", "op");
         let what = "is of the broadcast input of `op`, a keyed-broadcast-process function, which \
                     every partition gets whole";
-        assert_refused(&job, &[what, "hint: write \"broadcast\", or leave it out", "job.toml:15"]);
+        assert_refused(&job, &[what, "hint: write \"broadcast\", or leave it out", "job.toml:16:"]);
     }
     let job = operator("op", "edicts", "{ from = \"data\" }, { from = \"rules\" }");
     assert_refused(&(job + &sink("out", "op")), &["has no key", "keyed-broadcast-process"]);

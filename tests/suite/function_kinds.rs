@@ -55,7 +55,8 @@ impl Input {
         let mut click = |_| {
             now += random.between(0, 20);
             let (user, page) = (random.between(1, 40), random.between(1, 30));
-            let time = now - random.between(0, if random.once_in(10) { 500 } else { 150 });
+            let most = if random.once_in(10) { 500 } else { 150 };
+            let time = now - random.between(0, most);
             Click { user: format!("u{user}"), page: format!("/{page}"), time }
         };
         let clicks = (0..CLICKS).map(&mut click).collect();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tidegate_tests::binary::component;
 use tidegate_tests::counting;
-use tidegate_tests::lines::{Committed, Sink};
+use tidegate_tests::lines::Committed;
 use tidegate_tests::random::Random;
 use tidegate_tests::{Folder, Tidegate};
 
@@ -58,14 +58,16 @@ impl Ledgers {
         call.set("job.parallelism", parallelism)
     }
 
+    /// Waits until the run has taken so many checkpoints.
+    fn wait(&self, checkpoints: u64) {
+        let ask = |arguments: &[&str]| self.ask(arguments);
+        counting::wait(NAME, ask, |status| has_taken(status, checkpoints));
+    }
+
     /// Runs until there are so many new checkpoints, and stops with a savepoint.
     fn run_a_while(&self, call: Tidegate, checkpoints: u64) {
         let running = call.start();
-        counting::wait(
-            NAME,
-            |arguments| self.ask(arguments),
-            |status| status["checkpoints"]["completed"].as_u64() >= Some(checkpoints),
-        );
+        self.wait(checkpoints);
         self.ask(&["stop", NAME, "--savepoint"]).run().expect(0);
         running.wait().expect(130);
     }
@@ -73,6 +75,10 @@ impl Ledgers {
     fn committed(&self) -> Vec<Committed> {
         Committed::read(&self.folder.join("out"))
     }
+}
+
+fn has_taken(status: &serde_json::Value, checkpoints: u64) -> bool {
+    status["checkpoints"]["completed"].as_u64() >= Some(checkpoints)
 }
 
 /// What one partition has.
@@ -230,7 +236,11 @@ fn survives_kills(backends: [&str; 2], seed: u64) {
     for turn in 0..12 {
         let parallelism = [3, 2][turn / 3 % 2];
         let running = job.run(turn, parallelism, backends[turn % 2]).start();
-        running.kill_after(Duration::from_millis(random.between(60, 400) as u64));
+        // Now and then before the first checkpoint, too.
+        if turn % 4 > 0 {
+            job.wait(random.between(1, 3) as u64);
+        }
+        running.kill_after(Duration::from_millis(random.between(1, 60) as u64));
     }
     // At least one checkpoint: what comes last tells of all partitions.
     job.run_a_while(job.run(12, 3, backends[0]), 2);
@@ -307,15 +317,10 @@ fn a_union_does_not_grow_while_partitions_are_idle() {
     }
 }
 
-/// Lines `==========` follow each batch.
-fn is_click(line: &&str) -> bool {
-    !line.starts_with('=')
-}
-
 /// What the sink has written and what waits in it is all that came, once: through kills and changes
 /// of parallelism, and in the end with a threshold of one, where nothing waits.
 fn sink_loses_nothing(backends: [&str; 2], seed: u64) {
-    const RECORDS: u64 = 12_000;
+    const RECORDS: u64 = 40_000;
     let folder = Folder::new("sink");
     let sink = component("buffering-sink");
     folder.write(
@@ -332,30 +337,31 @@ fn sink_loses_nothing(backends: [&str; 2], seed: u64) {
              [[sink]]\nid = \"out\"\nconnector = \"file\"\nfrom = \"buffer\"\npath = \"out/\"\n"
         ),
     );
+    let ask = |arguments: &[&str]| {
+        let call = Tidegate::new(arguments).in_folder(folder.path());
+        call.env("XDG_RUNTIME_DIR", folder.path())
+    };
     let run = |turn: usize| {
-        let call = Tidegate::new(["run", "job.toml", "--restore", "latest"]);
-        let call = call.in_folder(folder.path()).set("state.backend", backends[turn % 2]);
+        let call = ask(&["run", "job.toml", "--restore", "latest"]);
+        let call = call.set("state.backend", backends[turn % 2]);
         call.set("job.parallelism", [2, 3, 1, 4][turn % 4])
     };
     let mut random = Random::new(seed);
     for turn in 0..8 {
-        run(turn).start().kill_after(Duration::from_millis(random.between(30, 350) as u64));
+        let running = run(turn).start();
+        if turn % 4 > 0 {
+            counting::wait("sinks", ask, |status| has_taken(status, 1));
+        }
+        running.kill_after(Duration::from_millis(random.between(1, 100) as u64));
     }
     run(8).set("operator.buffer.params.threshold", 1).set("source.in.rate", 50_000).run().expect(0);
-    let written = visible(&folder);
-    let mut clicks: Vec<String> = written.lines().filter(is_click).map(str::to_owned).collect();
+    let written = Committed::read(&folder.join("out")).into_iter().flat_map(|one| one.lines);
+    let mut clicks: Vec<String> = written.filter(|line| !line.starts_with('=')).collect();
     assert_eq!(clicks.len() as u64, RECORDS);
     assert_source_order(&clicks);
     clicks.sort();
     clicks.dedup();
     assert_eq!(clicks.len() as u64, RECORDS);
-}
-
-/// All that a sink committed.
-fn visible(folder: &Folder) -> String {
-    let out = folder.join("out");
-    let committed = if out.is_dir() { Committed::read(&out) } else { Vec::new() };
-    committed.into_iter().flat_map(|one| one.lines).map(|line| line + "\n").collect()
 }
 
 #[test]
