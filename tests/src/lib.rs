@@ -11,6 +11,7 @@ pub mod counts;
 pub mod data;
 pub mod folder;
 pub mod job;
+pub mod kinds;
 pub mod lines;
 pub mod oracle;
 pub mod random;

@@ -35,6 +35,26 @@ impl Sink {
         Self { parts: (0..found.len()).map(read).collect() }
     }
 
+    /// Reads what is visible in the folder of a sink that takes part in checkpoints, whatever else
+    /// is in it: of each of `parts` partitions, what it committed, in that order.
+    ///
+    /// # Panics
+    /// If there is a partition more.
+    #[track_caller]
+    pub fn committed(folder: &Path, parts: usize) -> Self {
+        let mut sink = Self { parts: vec![Vec::new(); parts] };
+        for Committed { partition, lines, .. } in Committed::read(folder) {
+            assert!(partition < parts, "there is a part-{partition} in {}", folder.display());
+            sink.parts[partition].extend(lines);
+        }
+        sink
+    }
+
+    /// The lines of each partition.
+    pub fn by_part(&self) -> &[Vec<String>] {
+        &self.parts
+    }
+
     /// How many partitions wrote.
     pub fn parts(&self) -> usize {
         self.parts.len()
@@ -75,6 +95,41 @@ impl Sink {
             assert_same_lines(key, &actual, wanted);
         }
         assert!(actual.is_empty(), "lines of keys that should have none: {actual:?}");
+    }
+}
+
+/// What one partition committed with one checkpoint.
+#[derive(Debug)]
+pub struct Committed {
+    /// The checkpoint, or the savepoint.
+    pub checkpoint: u64,
+    /// The partition.
+    pub partition: usize,
+    /// Its lines.
+    pub lines: Vec<String>,
+}
+
+impl Committed {
+    /// All visible files of a sink that takes part in checkpoints, `part-PARTITION-CHECKPOINT`, in
+    /// the order of checkpoints and then of partitions.
+    #[track_caller]
+    pub fn read(folder: &Path) -> Vec<Self> {
+        let entries = fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+        let file = |entry: std::io::Result<fs::DirEntry>| {
+            let entry = entry.expect("the folder can be read");
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let (partition, checkpoint) = name.strip_prefix("part-")?.split_once('-')?;
+            let text = fs::read_to_string(entry.path()).expect("output is UTF-8");
+            assert!(text.is_empty() || text.ends_with('\n'), "{name} ends within a line");
+            Some(Self {
+                checkpoint: checkpoint.parse().expect("checkpoints have numbers"),
+                partition: partition.parse().expect("partitions have numbers"),
+                lines: text.lines().map(str::to_owned).collect(),
+            })
+        };
+        let mut files: Vec<Self> = entries.filter_map(file).collect();
+        files.sort_by_key(|file| (file.checkpoint, file.partition));
+        files
     }
 }
 

@@ -309,8 +309,10 @@ impl Builder<'_> {
             || OperatorState::new(declared),
             |restored| restored.operator_state(plan, partition),
         );
-        let opened = Operator::open(settings, keyed, operator_state, watermark)
+        let mut opened = Operator::open(settings, keyed, operator_state, watermark)
             .map_err(|fault| open_error(&plan.id, &fault))?;
+        let now = self.parts.environment.clock.now_ms();
+        opened.take_over(now).map_err(|fault| open_error(&plan.id, &fault))?;
         let name = format!("{}/{partition}", plan.id);
         let waker = self.operator_wakers[operator][partition as usize].clone();
         let aligned = self.plan.is_exactly_once();

@@ -7,7 +7,7 @@
 //! nothing has happened.
 
 use crate::error::Result;
-use crate::model::{Batch, Fault, KeyGroup, Limits, TimeDomain};
+use crate::model::{Batch, Fault, KeyGroup, Limits, Packed, Redistribution, TimeDomain};
 use crate::state::{Frozen, KeyedState, OperatorState, Slot, SnapshotForm};
 use crate::wasm::{
     Call, CallInput, Component, Effects, Instance, LogSink, OpenContext, StateColumn, TimerChange,
@@ -91,6 +91,41 @@ impl Operator {
             overdue: Overdue::default(),
             touched: Vec::new(),
         })
+    }
+
+    /// Lets the function make its own of union lists that a snapshot held, by a call without
+    /// records before anything else: each partition has got all of them, and a checkpoint that came
+    /// before its first record would hold them once more. `now` is the host's clock.
+    ///
+    /// # Errors
+    /// A fault of the function.
+    pub fn take_over(&mut self, now: i64) -> Result<(), Fault> {
+        let mut declared = self.settings.component.declaration().operator_states.iter();
+        let has_union = declared.any(|state| state.redistribution == Redistribution::Union);
+        if !has_union || !self.state.operator.has_begun() {
+            return Ok(());
+        }
+        let slots: [Slot; 0] = [];
+        self.state.read(&slots, &mut self.columns);
+        let operator_states = self.state.operator_columns();
+        let call = Call {
+            input: CallInput::Records {
+                input: 0,
+                values: (&[], &[]),
+                timestamps: &[],
+                watermarks: &[],
+                key_of: &[],
+            },
+            keys: &Packed::default(),
+            states: &self.columns,
+            operator_states: &operator_states,
+            processing_time: now,
+        };
+        let effects = call_guest(&mut self.instance, &self.settings, &call)?;
+        let slot_of = |origin: u32| slots[origin as usize];
+        self.state.check_limits(&effects, &slots, slot_of, &self.settings.limits)?;
+        self.state.apply(&effects, &slots, slot_of);
+        Ok(())
     }
 
     /// Processes the records of a batch that came in through input `input`, from record `start` on.

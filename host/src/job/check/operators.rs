@@ -32,7 +32,9 @@ pub fn check(
             findings.problem(too_parallel(at, file.job.max_parallelism.value));
         }
         let declaration = declared[index]?;
-        check_kind(spec, declaration.kind, findings);
+        if !check_kind(spec, declaration.kind, findings) {
+            return None;
+        }
         check_params(&spec.id, "operator", &spec.params, declaration, findings);
         check_ttl(spec, declaration, findings);
         let edges = &graph.inputs[index];
@@ -43,13 +45,17 @@ pub fn check(
     file.operators.iter().enumerate().map(&mut check).collect()
 }
 
-fn check_kind(spec: &OperatorSpec, kind: Kind, findings: &mut Findings) {
-    let Some(at) = &spec.component else { return };
-    if kind == Kind::Source {
+/// Whether the function is one of an operator.
+fn check_kind(spec: &OperatorSpec, kind: Kind, findings: &mut Findings) -> bool {
+    if kind != Kind::Source {
+        return true;
+    }
+    if let Some(at) = &spec.component {
         let problem = at.problem("is a source function, which is no operator");
         let hint = "name it in a [[source]] with `connector = \"function\"`";
         findings.problem(problem.hint(hint));
     }
+    false
 }
 
 fn parallelism_of(file: &JobFile, node: Node) -> u32 {
