@@ -1,12 +1,14 @@
 //! Measures the release binary from outside.
 //!
 //!     cargo xtask bench             count per key, beside a native loop
+//!     cargo xtask bench operations  each operation on state, on each backend
 //!     cargo xtask bench recovery    checkpoints and restores of 1 GB of keyed state
 //!
 //! The run fails if a bar is missed.
 
 mod input;
 mod native;
+mod operations;
 mod probes;
 mod recovery;
 mod throughput;
@@ -22,6 +24,7 @@ fn main() -> Result<ExitCode> {
     let target = target_dir()?;
     let met = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => throughput::run(&target)?,
+        ["operations"] => operations::run(&target)?,
         ["recovery"] => recovery::run(&target)?,
         _ => bail!("unknown: {}; `cargo xtask` lists the benchmarks", arguments.join(" ")),
     };

@@ -107,7 +107,7 @@ impl Operator {
         }
         let slots: [Slot; 0] = [];
         self.state.read(&slots, &mut self.columns);
-        let operator_states = self.state.operator_columns();
+        let (held, operator_states) = self.state.for_call();
         let call = Call {
             input: CallInput::Records {
                 input: 0,
@@ -118,6 +118,7 @@ impl Operator {
             },
             keys: &Packed::default(),
             states: &self.columns,
+            held,
             operator_states: &operator_states,
             processing_time: now,
         };
