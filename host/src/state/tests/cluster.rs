@@ -3,91 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::content::{Change, Content};
-use super::partition::{Backend, Copying, Declared, Disk, Image, Partition, groups_of};
-use super::steps::{Call, Crash};
-use crate::model::{TIME_END, TIME_NONE, TimeDomain, Ttl, TtlUpdate, TtlVisibility};
+use super::model::{Model, is_over};
+use super::partition::{Backend, Copying, Declared, Disk, Image, Partition, groups_of, is_among};
+use super::steps::{Call, Crash, key_of};
+use crate::model::{TIME_END, TIME_NONE, Ttl, TtlUpdate, TtlVisibility};
 use crate::state::{Restamp, Slot, SnapshotForm, StateChange, StateSettings};
 
 /// The largest state that [`Cluster::call`] finds not too large.
 const STATE_BYTES: usize = 64;
-
-/// What all partitions together should hold.
-#[derive(Debug, Clone)]
-pub(super) struct Model {
-    /// By key and state.
-    pub(super) states: BTreeMap<(Vec<u8>, usize), Content>,
-    /// Whether it is in event time, when it is due, and whose it is.
-    pub(super) timers: BTreeSet<(bool, i64, Vec<u8>)>,
-    pub(super) watermark: i64,
-    pub(super) processing: i64,
-    /// By state: what was last accessed then or before may have been removed.
-    pub(super) lost: Vec<Option<i64>>,
-}
-
-/// Whether a value was last accessed at `horizon` or before.
-pub(super) fn is_over(value: &[u8], horizon: i64) -> bool {
-    let stamp = i64::from_le_bytes(value[..8].try_into().unwrap());
-    stamp != TIME_NONE && stamp <= horizon
-}
-
-impl Model {
-    fn new(states: usize, processing: i64) -> Self {
-        let (watermark, lost) = (TIME_NONE, vec![None; states]);
-        Self { states: BTreeMap::new(), timers: BTreeSet::new(), watermark, processing, lost }
-    }
-
-    /// The last accesses that have expired now.
-    fn horizon(&self, ttl: &Ttl) -> Option<i64> {
-        let now = match ttl.domain {
-            TimeDomain::Event => self.watermark,
-            TimeDomain::Processing => self.processing,
-        };
-        let tells = now != TIME_NONE && now != TIME_END;
-        tells.then(|| now - i64::try_from(ttl.time_ms).unwrap())
-    }
-
-    /// Takes note that what has expired may be removed from some states.
-    fn lose(&mut self, states: &[StateSettings], may_go: impl Fn(&Ttl) -> bool) {
-        for (state, settings) in states.iter().enumerate() {
-            if let Some(ttl) = settings.ttl.filter(&may_go) {
-                self.lost[state] = self.lost[state].max(self.horizon(&ttl));
-            }
-        }
-    }
-
-    fn get(&self, key: &[u8], state: usize) -> Option<&Content> {
-        self.states.get(&(key.to_vec(), state))
-    }
-
-    /// Holds what was found against what should be there, and goes on with what was found.
-    pub(super) fn settle(&mut self, key: &[u8], state: usize, found: Option<Content>) {
-        let lost = self.lost[state];
-        let may_go = |value: &[u8]| lost.is_some_and(|lost| is_over(value, lost));
-        let place = (key.to_vec(), state);
-        let expected = self.states.remove(&place);
-        let fits = match (&found, &expected) {
-            (None, None) => true,
-            (None, Some(all)) => all.values().into_iter().all(may_go),
-            (Some(found), Some(all)) => found.is_left_of(all, may_go),
-            (Some(_), None) => false,
-        };
-        assert!(fits, "{place:?} is {found:?} in place of {expected:?}, of which {lost:?} may go");
-        if let Some(found) = found {
-            self.states.insert(place, found);
-        }
-    }
-
-    /// The time of an access.
-    fn stamp(&self, ttl: &Ttl, ahead: Option<i64>) -> i64 {
-        match (ttl.domain, ahead, self.watermark) {
-            (TimeDomain::Processing, ..) => self.processing,
-            (_, None, watermark) => watermark,
-            (_, _, TIME_END) => TIME_NONE,
-            (_, Some(ahead), TIME_NONE) => ahead,
-            (_, Some(ahead), watermark) => watermark + ahead,
-        }
-    }
-}
 
 /// A checkpoint under way.
 struct UnderWay {
@@ -143,10 +66,10 @@ impl<'a> Cluster<'a> {
     }
 
     fn call_one(&mut self, partition: usize, call: &Call) {
-        let all: Vec<Vec<u8>> = call.keys.iter().map(|key| super::steps::key_of(*key)).collect();
+        let all: Vec<Vec<u8>> = call.keys.iter().map(|key| key_of(*key)).collect();
         let groups = self.partitions[partition].groups.clone();
-        let is_here = |key: &Vec<u8>| groups.contains(&super::partition::group_of(key).0);
-        let keys: Vec<Vec<u8>> = all.iter().filter(|key| is_here(key)).cloned().collect();
+        let here = all.iter().filter(|key| is_among(&groups, key));
+        let keys: Vec<Vec<u8>> = here.cloned().collect();
         if keys.is_empty() {
             return;
         }
@@ -285,21 +208,27 @@ impl<'a> Cluster<'a> {
 
     /// Nobody stays in memory who has no reason to.
     fn check_memory(&self, partition: usize) {
-        let Partition { keyed, groups, .. } = &self.partitions[partition];
-        let is_here = |key: &&Vec<u8>| groups.contains(&super::partition::group_of(key).0);
-        let with_timers = self.model.timers.iter().map(|(.., key)| key).filter(is_here);
-        let mut keys: BTreeSet<&Vec<u8>> = with_timers.collect();
         match self.backend {
+            // The model may have what was cleaned up and nobody has looked for since.
             Backend::HashMap if self.has_ttl() => {}
-            Backend::HashMap => {
-                keys.extend(self.model.states.keys().map(|(key, _)| key).filter(is_here));
-                assert_eq!(keyed.keys.len(), keys.len());
-            }
+            Backend::HashMap => self.check_keys(partition),
             Backend::RocksDb(budget) => {
+                let Partition { keyed, groups, .. } = &self.partitions[partition];
+                let keys = self.model.timers.iter().map(|(.., key)| key);
+                let with_timers: BTreeSet<_> = keys.filter(|key| is_among(groups, key)).collect();
                 let cached = budget / (96 + 32 * self.declared.states.len());
-                assert!(keyed.keys.len() <= keys.len() + cached);
+                assert!(keyed.keys.len() <= with_timers.len() + cached);
             }
         }
+    }
+
+    /// On the heap, those keys have slots that have state or timers.
+    fn check_keys(&self, partition: usize) {
+        let Partition { keyed, groups, .. } = &self.partitions[partition];
+        let with_states = self.model.states.keys().map(|(key, _)| key);
+        let keys = with_states.chain(self.model.timers.iter().map(|(.., key)| key));
+        let keys: BTreeSet<_> = keys.filter(|key| is_among(groups, key)).collect();
+        assert_eq!(keyed.keys.len(), keys.len());
     }
 
     // ------------------------------------------------------------------------------ time to live
@@ -341,11 +270,12 @@ impl<'a> Cluster<'a> {
             self.model.states.keys().map(|(key, _)| key.clone()).collect();
         for partition in 0..self.partitions.len() {
             let groups = self.partitions[partition].groups.clone();
-            let is_here = |key: &&Vec<u8>| groups.contains(&super::partition::group_of(key).0);
-            let keys: Vec<Vec<u8>> = keys.iter().filter(is_here).cloned().collect();
+            let here = keys.iter().filter(|key| is_among(&groups, key));
+            let keys: Vec<Vec<u8>> = here.cloned().collect();
             let slots = self.partitions[partition].enter(&keys);
             self.settle(partition, &keys, &slots);
             self.partitions[partition].leave(&slots);
+            self.check_keys(partition);
         }
         for (state, settings) in self.declared.states.iter().enumerate() {
             let Some(ttl) = settings.ttl.filter(|ttl| ttl.cleanup_incrementally > 0) else {

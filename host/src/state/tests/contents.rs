@@ -22,7 +22,7 @@ pub(super) fn states() -> Vec<StateSettings> {
 }
 
 proptest! {
-    #![proptest_config(cases(192))]
+    #![proptest_config(cases(128))]
 
     #[test]
     fn states_and_timers_are_those_of_plain_maps((start, steps, last) in story(1..=1)) {

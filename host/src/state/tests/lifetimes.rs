@@ -57,7 +57,7 @@ fn restamp(had: &StateSettings, has: &StateSettings, cluster: &Cluster<'_>) -> R
 }
 
 proptest! {
-    #![proptest_config(cases(256))]
+    #![proptest_config(cases(160))]
 
     #[test]
     fn only_what_has_expired_is_removed(ttls in ttls(), (start, steps, last) in story(1..=2)) {
@@ -69,7 +69,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(cases(48))]
+    #![proptest_config(cases(32))]
 
     #[test]
     fn a_restore_adds_replaces_and_removes_access_times(

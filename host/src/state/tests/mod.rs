@@ -7,6 +7,7 @@ mod cluster;
 mod content;
 mod contents;
 mod lifetimes;
+mod model;
 mod partition;
 mod redistribution;
 mod steps;

@@ -27,8 +27,13 @@ pub(super) fn groups_of(partition: u32, parallelism: u32) -> Range<u32> {
 }
 
 /// The group of a key.
-pub(super) fn group_of(key: &[u8]) -> KeyGroup {
+fn group_of(key: &[u8]) -> KeyGroup {
     KeyHash::of(key).key_group(GROUPS)
+}
+
+/// Whether a key is of one of some groups.
+pub(super) fn is_among(groups: &Range<u32>, key: &[u8]) -> bool {
+    groups.contains(&group_of(key).0)
 }
 
 /// Where stores live, and what they share.
@@ -188,7 +193,7 @@ impl Partition {
 
     /// The slots of some keys, which are in memory then.
     pub(super) fn enter(&mut self, keys: &[Vec<u8>]) -> Vec<Slot> {
-        assert!(keys.iter().all(|key| self.groups.contains(&group_of(key).0)));
+        assert!(keys.iter().all(|key| is_among(&self.groups, key)));
         let packed: Packed = keys.iter().collect();
         let hashes: Vec<KeyHash> = keys.iter().map(|key| KeyHash::of(key)).collect();
         let mut slots = vec![Slot(7)];

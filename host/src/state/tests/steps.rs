@@ -114,7 +114,8 @@ fn change() -> impl Strategy<Value = Change> {
 
 fn timer_change() -> impl Strategy<Value = TimerChange> {
     // Few times, so that they meet; some in other pages of the calendar.
-    let time = prop_oneof![4 => -3..30_i64, 1 => -5_000..5_000_i64, 1 => Just(i64::MAX)];
+    let time =
+        prop_oneof![8 => -2..4_i64, 2 => 4..30_i64, 1 => -5_000..5_000_i64, 1 => Just(i64::MAX)];
     (any::<usize>(), any::<bool>(), time, prop::bool::weighted(0.3)).prop_map(
         |(key, is_event, time, is_deleted)| TimerChange { key, is_event, time, is_deleted },
     )
@@ -126,7 +127,7 @@ fn call() -> impl Strategy<Value = Call> {
     (
         vec(key, 1..10),
         vec(change, 0..20),
-        vec(timer_change(), 0..6),
+        vec(timer_change(), 0..12),
         prop::option::weighted(0.9, -25..15_i64),
     )
         .prop_map(|(keys, changes, timers, ahead)| Call { keys, changes, timers, ahead })

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::cluster::Cluster;
 use super::contents::states;
-use super::partition::{Backend, Declared, Disk, GROUPS, Partition, group_of};
+use super::partition::{Backend, Declared, Disk, GROUPS, Partition, is_among};
 use super::steps::TimerChange;
 use crate::model::TimeDomain;
 use crate::state::{KeyedState, Restamp, Slot, SnapshotForm};
@@ -71,7 +71,7 @@ impl Cluster<'_> {
         for partition in 0..self.partitions.len() {
             let groups = self.partitions[partition].groups.clone();
             let is_due = |(domain, at, key): &&(bool, i64, Vec<u8>)| {
-                *domain == is_event && *at <= time && groups.contains(&group_of(key).0)
+                *domain == is_event && *at <= time && is_among(&groups, key)
             };
             let expected: BTreeSet<_> = self.model.timers.iter().filter(is_due).cloned().collect();
             self.model.timers.retain(|timer| !expected.contains(timer));
