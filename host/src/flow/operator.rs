@@ -320,7 +320,12 @@ fn describe(cause: &Cause<'_>) -> String {
 
 /// The error of an operator whose function faulted.
 pub(crate) fn fault_error(operator: &str, at: &str, fault: &Fault) -> Error {
-    let error = Error::guest(format!("operator {operator:?} faulted {at}: {fault}"));
+    node_fault_error("operator", operator, at, fault)
+}
+
+/// The error of a node of some kind whose function faulted.
+pub(crate) fn node_fault_error(kind: &str, id: &str, at: &str, fault: &Fault) -> Error {
+    let error = Error::guest(format!("{kind} {id:?} faulted {at}: {fault}"));
     if fault.backtrace.is_empty() {
         return error;
     }

@@ -2,7 +2,7 @@
 
 use super::partition::OperatorSettings;
 use crate::error::Result as HostResult;
-use crate::model::{Batch, Fault, FaultReason, Limits, TimeDomain, Ttl, TtlUpdate};
+use crate::model::{Batch, Fault, FaultReason, Limits, TimeDomain, TtlUpdate};
 use crate::state::{Held, KeyedState, OperatorState, Slot, StateChange};
 use crate::wasm::{
     Effects, OperatorStateColumn, StateChanges, StateColumn, TimerChange, TimerOperation,
@@ -31,10 +31,13 @@ impl PartitionState {
         let declaration = settings.component.declaration();
         let states = declaration.states.iter().map(|state| state.name.clone()).collect();
         // Where reads are accesses, each writes new access times to all that it reads.
-        let notes_reads =
-            |ttl: &Option<Ttl>| ttl.is_some_and(|ttl| ttl.update == TtlUpdate::OnReadAndWrite);
-        let whole_max = settings.context.ttl.iter().map(|ttl| {
-            match settings.component.reads_held_state() && !notes_reads(ttl) {
+        let notes_reads = |state: usize| {
+            let ttl = settings.context.ttl.get(state).copied().flatten();
+            ttl.is_some_and(|ttl| ttl.update == TtlUpdate::OnReadAndWrite)
+        };
+        let reads_held_state = settings.component.reads_held_state();
+        let whole_max = (0..declaration.states.len()).map(|state| {
+            match reads_held_state && !notes_reads(state) {
                 true => settings.limits.whole_state_bytes,
                 false => usize::MAX,
             }
@@ -103,23 +106,9 @@ impl PartitionState {
                 return Err(Fault::new(FaultReason::Limit, message));
             }
         }
-        self.check_operator_limit(effects, limits)?;
+        let changes = effects.operator_states.iter().map(|changes| &changes.entries);
+        self.operator.check_limit(changes, limits.memory_bytes)?;
         self.check_timer_limit(&effects.timers, slot_of, limits.timers)
-    }
-
-    /// All operator states together live in the function's memory, so that is their limit.
-    fn check_operator_limit(&self, effects: &Effects, limits: &Limits) -> Result<(), Fault> {
-        let changes = effects.operator_states.iter().map(|one| &one.entries);
-        let bytes = self.operator.bytes_after(changes);
-        if effects.operator_states.is_empty() || bytes <= limits.memory_bytes {
-            return Ok(());
-        }
-        let limit = limits.memory_bytes;
-        let message = format!(
-            "operator state would have {bytes} bytes, more than the limit memory of {limit}, which \
-             it must fit into"
-        );
-        Err(Fault::new(FaultReason::Limit, message))
     }
 
     fn check_timer_limit(

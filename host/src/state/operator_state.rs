@@ -7,7 +7,9 @@ use std::borrow::Cow;
 
 use super::cell::{self, Cell};
 use super::entry::{self, Entry, EntryKind};
-use crate::model::{OperatorStateDeclaration, Packed, Redistribution, StateKind};
+use crate::model::{
+    Fault, FaultReason, OperatorStateDeclaration, Packed, Redistribution, StateKind,
+};
 
 /// All operator states of a partition.
 #[derive(Debug)]
@@ -56,8 +58,32 @@ impl OperatorState {
         self.cells[state].as_ref().map_or(Cow::Borrowed(&[]), Cell::encoded)
     }
 
+    /// Whether all states together fit the function's memory, in which they live, after changes.
+    ///
+    /// # Errors
+    /// A fault if they do not.
+    pub fn check_limit<'a>(
+        &self,
+        entries: impl Iterator<Item = &'a Packed>,
+        memory_bytes: usize,
+    ) -> Result<(), Fault> {
+        let mut entries = entries.peekable();
+        if entries.peek().is_none() {
+            return Ok(());
+        }
+        let bytes = self.bytes_after(entries);
+        if bytes <= memory_bytes {
+            return Ok(());
+        }
+        let message = format!(
+            "operator state would have {bytes} bytes, more than the limit memory of \
+             {memory_bytes}, which it must fit into"
+        );
+        Err(Fault::new(FaultReason::Limit, message))
+    }
+
     /// How many bytes all states would have at most after changes to some of them.
-    pub fn bytes_after<'a>(&self, entries: impl Iterator<Item = &'a Packed>) -> usize {
+    fn bytes_after<'a>(&self, entries: impl Iterator<Item = &'a Packed>) -> usize {
         let before: usize = self.cells.iter().flatten().map(|cell| cell.len()).sum();
         // Each entry comes with at most eight bytes of lengths.
         entries.map(|one| one.bytes.len() + 8 * one.len()).sum::<usize>() + before

@@ -9,11 +9,14 @@ use std::sync::Arc;
 use super::{Connector, Next};
 use crate::checkpoint::manifest::{FunctionPosition, FunctionState, SourcePosition};
 use crate::error::{Error, Result};
-use crate::flow::{BATCH_RECORDS_MAX, fault_error};
+use crate::flow::{BATCH_RECORDS_MAX, node_fault_error};
 use crate::job::plan::FunctionSourcePlan;
 use crate::model::{Fault, Packed};
 use crate::state::OperatorState;
 use crate::wasm::{Instance, LogSink, NextPoll, OpenContext, OperatorStateColumn};
+
+/// The word for the node in messages.
+const SOURCE: &str = "source";
 
 /// A source function, open.
 #[derive(Debug)]
@@ -33,6 +36,8 @@ pub struct FunctionSource {
     next: NextPoll,
     /// Records taken in all.
     count: u64,
+    /// What operator state must fit into.
+    memory_bytes: usize,
 }
 
 impl FunctionSource {
@@ -48,7 +53,7 @@ impl FunctionSource {
     ) -> Result<Self> {
         let context = context(id, plan);
         let instance = Instance::open(&plan.component, &context, &plan.limits, log)
-            .map_err(|fault| fault_error(id, "when it was opened", &fault))?;
+            .map_err(|fault| node_fault_error(SOURCE, id, "when it was opened", &fault))?;
         let declared = &plan.component.declaration().operator_states;
         let mut source = Self {
             id: id.into(),
@@ -62,6 +67,7 @@ impl FunctionSource {
             taken: 0,
             next: NextPoll::Now,
             count: restored.map_or(0, |position| position.line),
+            memory_bytes: plan.limits.memory_bytes,
         };
         let Some(position) = restored.and_then(|position| position.function.as_ref()) else {
             return Ok(source);
@@ -97,6 +103,8 @@ impl FunctionSource {
         let columns: Vec<_> = (0..state.count()).map(column).collect();
         let most = u32::try_from(BATCH_RECORDS_MAX).expect("a batch is small");
         let (effects, next) = self.instance.poll(most, &columns, now)?;
+        let changes = effects.operator_states.iter().map(|changes| &changes.entries);
+        self.state.check_limit(changes, self.memory_bytes)?;
         for changes in &effects.operator_states {
             self.state.apply(changes.state, &changes.operations, &changes.entries);
         }
@@ -123,7 +131,9 @@ impl Connector for FunctionSource {
                 NextPoll::At(time) if time > now => return Ok(Next::Nothing(Some(time))),
                 NextPoll::At(_) | NextPoll::Now => {}
             }
-            self.poll(now).map_err(|fault| fault_error(&self.id, "when it was polled", &fault))?;
+            self.poll(now).map_err(|fault| {
+                node_fault_error(SOURCE, &self.id, "when it was polled", &fault)
+            })?;
             if self.records.is_empty() {
                 return Ok(match self.next {
                     NextPoll::Never => Next::End,

@@ -1,6 +1,7 @@
 //! Keeps a long list and a long map of a key, and does with them what records say:
-//! `key,add,from,to` adds numbers to both, `key,sum,,` reads all of them, `key,slice,from,to` some of the list, and
-//! `key,get,from,to` some of the map.
+//! `key,add,from,to` adds numbers to both, `key,remove,from,to` takes some from the map,
+//! `key,sum,,` reads all of them, `key,slice,from,to` some of the list, and `key,get,from,to` some
+//! of the map.
 
 use tidegate_sdk::prelude::*;
 

@@ -1,6 +1,6 @@
-//! Passes records on and keeps those of the broadcast input in a map, but changes what its call must
-//! not change, in the way that the parameter `mode` names, in each call with a record that contains
-//! `poison`.
+//! Passes records on and keeps those of the broadcast input in a map, but changes what its call
+//! must not change, in the way that the parameter `mode` names, in each call with a record that
+//! contains `poison`.
 //!
 //! Written against the contract by hand, since the SDK does not let a function do any of this.
 #![cfg(target_family = "wasm")]

@@ -1,5 +1,5 @@
-//! Does one operation on operator state, which the parameter `operation` names, for each record, and
-//! sends nothing out: the part of `operations` that is not about keys.
+//! Does one operation on operator state, which the parameter `operation` names, for each record,
+//! and sends nothing out: the part of `operations` that is not about keys.
 
 use serde::de::IgnoredAny;
 use tidegate_sdk::prelude::*;

@@ -36,7 +36,7 @@ impl ProcessFunction for Tally {
         self.kept_last.add(ctx, &line.to_owned())?;
         let mut last = self.kept_last.get(ctx)?;
         if last.len() > 3 {
-            self.kept_last.update(ctx, &last.split_off(1))?;
+            self.kept_last.update(ctx, last.split_off(1))?;
         }
         ctx.collect(format!("{},{},{line}", self.partition, self.number));
         if line.contains("poison") {
