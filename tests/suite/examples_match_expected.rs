@@ -96,6 +96,7 @@ fn no_example_is_left_out() {
         "match-payments",
         "number-source",
         "periodic-pv",
+        "socket-alert",
         "state-tour",
         "temp-alert",
         "temp-alert-flat-map",

@@ -23,6 +23,7 @@ mod real_data;
 mod recovery;
 mod savepoints;
 mod simulation;
+mod sockets;
 mod tidy;
 mod ttl;
 mod unseen_jobs;

@@ -412,3 +412,97 @@ impl Coordinator {
 fn up_to(prepared: &[(u64, PreparedOutput)], id: u64) -> impl Iterator<Item = &PreparedOutput> {
     prepared.iter().filter(move |(before, _)| *before <= id).map(|(_, output)| output)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::checkpoint::Part;
+    use crate::checkpoint::storage::MemoryStorage;
+
+    const SECOND: i64 = 1000;
+
+    /// Checkpoints each second of a job of two tasks, with other numbers as `change` says.
+    fn coordinator(change: impl FnOnce(&mut Policy)) -> Coordinator {
+        let mut policy = Policy {
+            interval: Duration::from_secs(1),
+            timeout: Duration::from_secs(60),
+            min_pause: Duration::ZERO,
+            max_concurrent: 1,
+            tolerable_failures: 0,
+            keep: 1,
+        };
+        change(&mut policy);
+        let settings = CoordinatorSettings {
+            job: "job".into(),
+            max_parallelism: 128,
+            tasks: 2,
+            sources: 1,
+            operators: Vec::new(),
+            policy: Some(policy),
+        };
+        let catalog = Catalog::new(Arc::new(MemoryStorage::default()));
+        Coordinator::new(settings, Some(catalog), Commits::default(), 1, Vec::new(), 0)
+    }
+
+    /// The checkpoints that begin at a time.
+    fn begun(coordinator: &mut Coordinator, now: i64) -> Vec<u64> {
+        coordinator.tick(now).expect("nothing has failed");
+        let actions = coordinator.take_actions().into_iter();
+        let id = |action| if let Action::Inject { id, .. } = action { Some(id) } else { None };
+        actions.filter_map(id).collect()
+    }
+
+    fn acknowledge(coordinator: &mut Coordinator, id: u64, now: i64) {
+        for task in 0..2 {
+            let part = Ok(Part::default());
+            let one = Acknowledgement { id, task, outputs: Ok(Vec::new()), part };
+            coordinator.acknowledge(one, now).expect("it can be written");
+        }
+    }
+
+    #[test]
+    fn one_at_a_time_unless_more_are_allowed() {
+        let mut one = coordinator(|_| {});
+        assert_eq!(begun(&mut one, SECOND), [1]);
+        assert!(begun(&mut one, 2 * SECOND).is_empty());
+        acknowledge(&mut one, 1, 2 * SECOND);
+        assert_eq!(begun(&mut one, 2 * SECOND), [2]);
+        let mut two = coordinator(|policy| policy.max_concurrent = 2);
+        assert_eq!(begun(&mut two, SECOND), [1]);
+        assert_eq!(begun(&mut two, 2 * SECOND), [2]);
+        assert!(begun(&mut two, 3 * SECOND).is_empty());
+        acknowledge(&mut two, 1, 3 * SECOND);
+        assert_eq!(begun(&mut two, 3 * SECOND), [3]);
+    }
+
+    #[test]
+    fn there_is_a_pause_after_one_that_took_long() {
+        let mut coordinator = coordinator(|policy| policy.min_pause = Duration::from_millis(500));
+        assert_eq!(begun(&mut coordinator, SECOND), [1]);
+        acknowledge(&mut coordinator, 1, 1900);
+        assert!(begun(&mut coordinator, 2 * SECOND).is_empty());
+        assert_eq!(coordinator.next_tick(), Some(2400));
+        assert_eq!(begun(&mut coordinator, 2400), [2]);
+    }
+
+    #[test]
+    fn what_takes_too_long_is_given_up_and_too_many_fail_the_job() {
+        let mut coordinator = coordinator(|policy| {
+            policy.timeout = Duration::from_millis(300);
+            policy.tolerable_failures = 1;
+        });
+        assert_eq!(begun(&mut coordinator, SECOND), [1]);
+        assert_eq!(coordinator.next_tick(), Some(1300));
+        assert!(begun(&mut coordinator, 1300).is_empty());
+        assert_eq!(coordinator.progress().failed, 1);
+        // What comes too late counts no more.
+        acknowledge(&mut coordinator, 1, 1400);
+        assert_eq!(coordinator.progress().completed, 0);
+        assert_eq!(begun(&mut coordinator, 2300), [2]);
+        let error = coordinator.tick(2600).expect_err("that is one too many");
+        assert!(error.message.contains("2 tasks did not acknowledge it within"), "{error}");
+    }
+}

@@ -86,6 +86,7 @@ fn describe_source(source: &SourcePlan) -> String {
     let from = match &source.connector {
         SourceConnector::File { path } => format!("from {}", path.display()),
         SourceConnector::Stdin => "from standard input".into(),
+        SourceConnector::Socket { address } => format!("from {address}"),
         SourceConnector::Function(function) => format!("from {}", function.component.name()),
         SourceConnector::Generator(plan) => {
             let shape = match plan.shape {

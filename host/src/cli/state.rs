@@ -13,13 +13,15 @@ use crate::checkpoint::reading;
 use crate::error::Error;
 use crate::model::{STAMP_BYTES, StateKind};
 use crate::state::entry::{Entry, EntryKind};
+use crate::state::kind_of;
 
 /// Look into the state of a checkpoint or savepoint
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  \
     tidegate state list checkpoints/chk-17\n  \
     tidegate state get checkpoints/chk-17 pv count user_3\n\n\
-    Values are as the function encoded them: text if they are UTF-8, else hexadecimal.")]
+    Values are as the function encoded them: text if they are UTF-8, else hexadecimal. Operator\n\
+    states have a partition instead of a key.")]
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -90,6 +92,10 @@ fn list(located: &Located, ui: &Ui) -> Result<(), Failure> {
             let kind = format!("{:?}", state.kind).to_lowercase();
             write!(line, ", {} ({kind})", state.name).expect("a string takes everything");
         }
+        for state in &operator.operator_states {
+            let kind = state.redistribution.name();
+            write!(line, ", {} ({kind})", state.name).expect("a string takes everything");
+        }
         writeln!(text, "{line}").expect("a string takes everything");
     }
     ui.answer(text.trim_end())
@@ -110,7 +116,7 @@ fn export(located: &Located, wanted: &Wanted<'_>, ui: &Ui) -> Result<u64, Failur
     let mut found = 0;
     let operators = located.manifest.operators.iter();
     for operator in operators.filter(|operator| is_wanted(wanted.operator, &operator.id)) {
-        for partition in &operator.partitions {
+        for (index, partition) in operator.partitions.iter().enumerate() {
             let mut lines = Vec::new();
             reading::for_each_entry(&*located.storage, partition, &groups, |_, entry| {
                 let (name, kind, value) = describe(operator, entry);
@@ -124,6 +130,17 @@ fn export(located: &Located, wanted: &Wanted<'_>, ui: &Ui) -> Result<u64, Failur
                 }
                 Ok(())
             })?;
+            if wanted.key.is_none() {
+                let cells = reading::operator_cells(&*located.storage, partition)?;
+                let states = operator.operator_states.iter().zip(cells.unwrap_or_default());
+                for (state, cell) in states.filter(|(one, _)| is_wanted(wanted.state, &one.name)) {
+                    let how = state.redistribution;
+                    lines.push(json!({
+                        "operator": operator.id, "state": state.name, "kind": how.name(),
+                        "partition": index, "value": collection(kind_of(how), 0, &cell),
+                    }));
+                }
+            }
             found += lines.len() as u64;
             lines.iter().try_for_each(|line| ui.answer(line.to_string()))?;
         }
@@ -142,6 +159,8 @@ fn check(located: &Located, wanted: &Wanted<'_>) -> Result<(), Error> {
     };
     let Some(name) = wanted.state else { return Ok(()) };
     let names = operator.states.iter().map(|state| state.name.as_str());
+    let of_operator = operator.operator_states.iter().map(|state| state.name.as_str());
+    let names = names.chain(of_operator);
     let names: Vec<&str> = names.chain([EVENT_TIMERS, PROCESSING_TIMERS]).collect();
     if names.contains(&name) {
         return Ok(());
@@ -168,23 +187,31 @@ fn describe(operator: &OperatorState, entry: Entry<'_>) -> (String, String, Valu
             Some(state) => {
                 // The access times of state with a time to live are not the function's.
                 let skip = if state.stamped.is_some() { STAMP_BYTES } else { 0 };
-                let payload = |stored: &[u8]| text(stored.get(skip..).unwrap_or_default());
                 let value = match state.kind {
-                    StateKind::List => strings(entry.value).into_iter().map(payload).collect(),
-                    StateKind::Map => {
-                        let strings = strings(entry.value);
-                        let pairs = strings.chunks(2).map(|pair| match pair {
-                            [key, value] => Value::Array(vec![text(key), payload(value)]),
-                            rest => rest.iter().map(|string| text(string)).collect(),
-                        });
-                        pairs.collect()
+                    kind @ (StateKind::List | StateKind::Map) => {
+                        collection(kind, skip, entry.value)
                     }
-                    _ => payload(entry.value),
+                    _ => text(entry.value.get(skip..).unwrap_or_default()),
                 };
                 (state.name.clone(), format!("{:?}", state.kind).to_lowercase(), value)
             }
         },
     }
+}
+
+/// The elements of a list or the entries of a map, whose values begin with `skip` bytes that are
+/// not the function's.
+fn collection(kind: StateKind, skip: usize, encoded: &[u8]) -> Value {
+    let payload = |stored: &[u8]| text(stored.get(skip..).unwrap_or_default());
+    let strings = strings(encoded);
+    if kind == StateKind::List {
+        return strings.into_iter().map(payload).collect();
+    }
+    let pairs = strings.chunks(2).map(|pair| match pair {
+        [key, value] => Value::Array(vec![text(key), payload(value)]),
+        rest => rest.iter().map(|string| text(string)).collect(),
+    });
+    pairs.collect()
 }
 
 /// The strings of a list or map, each after its length.

@@ -82,6 +82,8 @@ pub enum SourceConnector {
     File { path: PathBuf },
     /// Standard input.
     Stdin,
+    /// Lines that a server sends: `host:port`.
+    Socket { address: String },
     /// Made-up records.
     Generator(GeneratorPlan),
     /// Records that a function makes.

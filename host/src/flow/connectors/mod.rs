@@ -5,8 +5,8 @@ pub(super) mod file_sink;
 pub(crate) mod function;
 pub mod generator;
 mod line_buffer;
-pub(super) mod stdin;
 pub(super) mod stdout;
+pub(super) mod stream;
 
 use std::sync::Arc;
 
@@ -63,7 +63,12 @@ pub fn open_source(
         SourceConnector::File { path } => {
             Box::new(file::Files::open(path, plan.line_bytes_max, from)?)
         }
-        SourceConnector::Stdin => Box::new(stdin::Stdin::open(plan.line_bytes_max, waker, from)?),
+        SourceConnector::Stdin => {
+            Box::new(stream::Stream::stdin(plan.line_bytes_max, waker, from)?)
+        }
+        SourceConnector::Socket { address } => {
+            Box::new(stream::Stream::socket(address, plan.line_bytes_max, waker, from)?)
+        }
         SourceConnector::Generator(settings) => {
             let settings = settings.clone();
             Box::new(generator::Generator::new(&plan.id, settings, clock.now_ms(), restored))

@@ -108,6 +108,7 @@ fn source(spec: SourceSpec, folder: &Path, function: Option<Component>) -> Sourc
     let connector = match spec.connector.expect(CHECKED) {
         SourceConnectorSpec::File(path) => SourceConnector::File { path: folder.join(path.value) },
         SourceConnectorSpec::Stdin => SourceConnector::Stdin,
+        SourceConnectorSpec::Socket(address) => SourceConnector::Socket { address: address.value },
         SourceConnectorSpec::Generator(plan) => SourceConnector::Generator(plan),
         SourceConnectorSpec::Function(spec) => SourceConnector::Function(FunctionSourcePlan {
             component: function.expect(CHECKED),

@@ -31,7 +31,12 @@ pub fn check(file: &JobFile, findings: &mut Findings) {
                         .problem(source.id.problem(what).hint("let both nodes read one source"));
                 }
             }
-            Some(SourceConnectorSpec::Generator(_) | SourceConnectorSpec::Function(_)) | None => {}
+            Some(
+                SourceConnectorSpec::Socket(_)
+                | SourceConnectorSpec::Generator(_)
+                | SourceConnectorSpec::Function(_),
+            )
+            | None => {}
         }
     }
     let mut written: HashMap<PathBuf, &str> = HashMap::new();

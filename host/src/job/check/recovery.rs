@@ -135,7 +135,7 @@ fn may_write(user: u32, owner: u32, mode: u32) -> bool {
     user == ROOT || mode & wanted != 0
 }
 
-/// Standard input and output cannot go back to a checkpoint.
+/// Streams cannot go back to a checkpoint.
 fn warn_of_streams(file: &JobFile, findings: &mut Findings) {
     let takes_checkpoints = file.checkpoint.is_some();
     let restarts = file.restart.as_ref().is_some_and(|restart| *restart != RestartPlan::None);
@@ -146,10 +146,14 @@ fn warn_of_streams(file: &JobFile, findings: &mut Findings) {
         true => "what it has read since the last checkpoint",
         false => "what it has read until then",
     };
-    let is_stdin = |connector: &Option<_>| matches!(connector, Some(SourceConnectorSpec::Stdin));
-    for source in file.sources.iter().filter(|source| is_stdin(&source.connector)) {
+    for source in &file.sources {
+        let what = match &source.connector {
+            Some(SourceConnectorSpec::Stdin) => "standard input",
+            Some(SourceConnectorSpec::Socket(_)) => "a socket",
+            _ => continue,
+        };
         findings.warning(format!(
-            "source `{}` reads standard input, which cannot be read again: a restart loses {lost}",
+            "source `{}` reads {what}, which cannot be read again: a restart loses {lost}",
             source.id.value
         ));
     }

@@ -42,6 +42,8 @@ pub enum SourceConnectorSpec {
     File(At<String>),
     /// Standard input.
     Stdin,
+    /// Lines that a server sends.
+    Socket(At<String>),
     /// Made-up records.
     Generator(GeneratorPlan),
     /// Records that a function makes.
@@ -74,6 +76,7 @@ pub struct TimestampSpec {
 enum Connector {
     File,
     Stdin,
+    Socket,
     Generator,
     Function,
     NotYet,
@@ -83,9 +86,9 @@ fn connector(value: &Value) -> Result<Connector, Mismatch> {
     let words = [
         ("file", Connector::File),
         ("stdin", Connector::Stdin),
+        ("socket", Connector::Socket),
         ("generator", Connector::Generator),
         ("function", Connector::Function),
-        ("socket", Connector::NotYet),
         ("kafka", Connector::NotYet),
         ("mysql", Connector::NotYet),
         ("s3", Connector::NotYet),
@@ -113,11 +116,17 @@ pub fn read(mut section: Section<'_, '_>) -> SourceSpec {
             path.map(SourceConnectorSpec::File)
         }
         Connector::Stdin => Some(SourceConnectorSpec::Stdin),
+        Connector::Socket => {
+            let address = section.required("address", "\"localhost:7777\"", address);
+            address.map(SourceConnectorSpec::Socket)
+        }
         Connector::Generator => read_generator(&mut section, &format),
         Connector::Function => read_function(&mut section),
         Connector::NotYet => {
             let problem = word.problem("asks for a connector that is not in this version yet");
-            section.report(problem.hint("this version has file, stdin, generator and function"));
+            section.report(
+                problem.hint("this version has file, stdin, socket, generator and function"),
+            );
             None
         }
     });
@@ -239,6 +248,17 @@ fn read_function(section: &mut Section<'_, '_>) -> Option<SourceConnectorSpec> {
     let component = component?;
     let spec = FunctionSourceSpec { component, params, limits, is_format_written };
     Some(SourceConnectorSpec::Function(spec))
+}
+
+fn address(value: &Value) -> Result<String, Mismatch> {
+    let address = values::text(value)?;
+    let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+    match port.and_then(|(_, port)| port.parse::<u16>().ok()) {
+        Some(_) => Ok(address),
+        None => {
+            values::mismatch(value, "an address", "write host and port, as in \"localhost:7777\"")
+        }
+    }
 }
 
 fn step(value: &Value) -> Result<i64, Mismatch> {
