@@ -46,7 +46,7 @@ fn cargo_test(path: &Path) {
 #[test]
 fn a_new_function_builds_passes_its_test_and_runs() {
     let folder = Folder::new("new");
-    for kind in ["keyed", "process"] {
+    for kind in ["keyed", "process", "broadcast", "sink", "source"] {
         let name = format!("my-{kind}");
         let path = make(&folder, &name, kind);
         cargo_test(&path);
@@ -73,7 +73,6 @@ fn names_and_kinds_that_cannot_be_are_refused() {
         (["../up", "keyed"], 1, "no name"),
         (["match", "keyed"], 1, "match"),
         (["taken", "keyed"], 1, "not empty"),
-        (["fine", "sink"], 1, "not in this version"),
         (["fine", "window"], 2, "window"),
     ];
     for ([name, kind], status, text) in cases {

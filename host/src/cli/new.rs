@@ -33,11 +33,11 @@ enum Kind {
     Keyed,
     /// Records one by one: no keys, no state
     Process,
-    /// Not in this version yet
+    /// A second input that every partition gets, in broadcast state
     Broadcast,
-    /// Not in this version yet
+    /// The end of a job: what is written, when and how
     Sink,
-    /// Not in this version yet
+    /// No input: makes its records
     Source,
 }
 
@@ -49,17 +49,31 @@ const COMMON: [Template; 2] = [
     (".gitignore", include_str!("../../templates/gitignore.in")),
 ];
 
-const KEYED: [Template; 3] = [
-    ("src/lib.rs", include_str!("../../templates/keyed/lib.rs.in")),
-    ("job.toml", include_str!("../../templates/keyed/job.toml.in")),
-    ("events.csv", include_str!("../../templates/events.csv.in")),
-];
+const EVENTS: Template = ("events.csv", include_str!("../../templates/events.csv.in"));
 
-const PROCESS: [Template; 3] = [
-    ("src/lib.rs", include_str!("../../templates/process/lib.rs.in")),
-    ("job.toml", include_str!("../../templates/process/job.toml.in")),
-    ("events.csv", include_str!("../../templates/events.csv.in")),
-];
+/// The files of a kind beside its input.
+macro_rules! templates {
+    ($kind:literal $(, $input:expr)*) => {
+        &[
+            ("src/lib.rs", include_str!(concat!("../../templates/", $kind, "/lib.rs.in"))),
+            ("job.toml", include_str!(concat!("../../templates/", $kind, "/job.toml.in"))),
+            $($input,)*
+        ]
+    };
+}
+
+impl Kind {
+    fn templates(self) -> (&'static str, &'static [Template]) {
+        const NAMES: Template = ("names.csv", include_str!("../../templates/names.csv.in"));
+        match self {
+            Kind::Keyed => ("keyed", templates!("keyed", EVENTS)),
+            Kind::Process => ("process", templates!("process", EVENTS)),
+            Kind::Broadcast => ("broadcast", templates!("broadcast", EVENTS, NAMES)),
+            Kind::Sink => ("sink", templates!("sink", EVENTS)),
+            Kind::Source => ("source", templates!("source")),
+        }
+    }
+}
 
 /// Names that cargo or the language takes for something else.
 const RESERVED: [&str; 12] = [
@@ -81,18 +95,11 @@ const RESERVED: [&str; 12] = [
 pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
     let name = &arguments.name;
     check_name(name)?;
-    let (kind, templates) = match arguments.kind {
-        Kind::Keyed => ("keyed", KEYED),
-        Kind::Process => ("process", PROCESS),
-        Kind::Broadcast | Kind::Sink | Kind::Source => {
-            let message = "functions of this kind are not in this version yet";
-            return Err(Error::input(message).hint("this version has keyed and process").into());
-        }
-    };
+    let (kind, templates) = arguments.kind.templates();
     let folder = arguments.path.clone().unwrap_or_else(|| PathBuf::from(name));
     check_folder(&folder)?;
     let sdk = sdk_dependency(arguments.sdk.as_deref())?;
-    for (path, template) in COMMON.into_iter().chain(templates) {
+    for (path, template) in COMMON.iter().chain(templates) {
         write(&folder.join(path), &fill(template, name, &sdk))?;
     }
     ui.answer(folder.display().to_string())?;
@@ -202,9 +209,11 @@ mod tests {
 
     #[test]
     fn templates_have_no_blanks_left() {
-        for (path, template) in COMMON.into_iter().chain(KEYED).chain(PROCESS) {
-            let filled = fill(template, "page-views", "\"1\"");
-            assert!(!filled.contains("{{"), "{path}: {filled}");
+        for kind in Kind::value_variants() {
+            for (path, template) in COMMON.iter().chain(kind.templates().1) {
+                let filled = fill(template, "page-views", "\"1\"");
+                assert!(!filled.contains("{{"), "{path}: {filled}");
+            }
         }
     }
 }

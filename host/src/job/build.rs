@@ -18,7 +18,7 @@ use crate::flow::{
     DeadLetters, Edge, EdgeKey, Event, Extractor, InputChannel, Inputs, NodeMetrics, OperatorParts,
     OperatorRejections, OperatorTask, Outlet, Outlets, PartitionOf, Rejects, SinkSettings,
     Snapshotter, SourceControl, SourceSettings, SourceTask, StopFlag, Task, Waker, channel,
-    fault_error, open_sink, open_source, required_fields,
+    node_fault_error, open_sink, open_source, required_fields,
 };
 use crate::model::{Fault, FaultReason, TIME_NONE};
 use crate::operator::{Operator, OperatorSettings};
@@ -310,9 +310,9 @@ impl Builder<'_> {
             |restored| restored.operator_state(plan, partition),
         );
         let mut opened = Operator::open(settings, keyed, operator_state, watermark)
-            .map_err(|fault| open_error(&plan.id, &fault))?;
+            .map_err(|fault| open_error("operator", &plan.id, &fault))?;
         let now = self.parts.environment.clock.now_ms();
-        opened.take_over(now).map_err(|fault| open_error(&plan.id, &fault))?;
+        opened.take_over(now).map_err(|fault| open_error("operator", &plan.id, &fault))?;
         let name = format!("{}/{partition}", plan.id);
         let waker = self.operator_wakers[operator][partition as usize].clone();
         let aligned = self.plan.is_exactly_once();
@@ -346,7 +346,7 @@ impl Builder<'_> {
         let partition = u32::try_from(partition).expect("parallelism is checked");
         let log = self.guest_log(&plan.id, partition);
         Extractor::open(&plan.component, open_context(plan, 0), &plan.limits, log, input)
-            .map_err(|fault| open_error(&plan.id, &fault))
+            .map_err(|fault| open_error("operator", &plan.id, &fault))
     }
 
     /// The job's log for one partition's function: says whose line it is, and drops lines past a
@@ -385,12 +385,12 @@ pub(super) fn open_context(plan: &OperatorPlan, partition: u32) -> OpenContext {
 
 /// A function that refuses to open tells the user what is wrong with the job file; one that traps
 /// is at fault.
-pub(super) fn open_error(operator: &str, fault: &Fault) -> Error {
+pub(super) fn open_error(kind: &str, id: &str, fault: &Fault) -> Error {
     match fault.reason {
         FaultReason::Failed | FaultReason::Malformed => {
-            Error::input(format!("operator {operator:?} refuses to open: {fault}"))
-                .hint(format!("look at [operator.params] of {operator:?}"))
+            Error::input(format!("{kind} {id:?} refuses to open: {fault}"))
+                .hint(format!("look at the params of {id:?}"))
         }
-        _ => fault_error(operator, "when it was opened", fault),
+        _ => node_fault_error(kind, id, "when it was opened", fault),
     }
 }

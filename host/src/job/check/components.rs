@@ -108,21 +108,23 @@ pub fn origins(file: &JobFile) -> HashMap<String, Origin> {
 /// Opens each function once with its parameters and throws it away: what it refuses, it refuses
 /// now.
 pub fn open(plan: &Plan, origins: &HashMap<String, Origin>) -> Vec<Problem> {
-    let open = |id: &String, component: &Component, context: &OpenContext, limits: &Limits| {
-        let opened = Instance::open(component, context, limits, LogSink::none());
-        let error = open_error(id, &opened.err()?);
-        let origin = origins.get(id).cloned().unwrap_or(Origin::File);
-        Some(Problem { error, origin })
-    };
+    let open =
+        |kind, id: &String, component: &Component, context: &OpenContext, limits: &Limits| {
+            let opened = Instance::open(component, context, limits, LogSink::none());
+            let error = open_error(kind, id, &opened.err()?);
+            let origin = origins.get(id).cloned().unwrap_or(Origin::File);
+            Some(Problem { error, origin })
+        };
     let sources = plan.sources.iter().filter_map(|source| match &source.connector {
         SourceConnector::Function(one) => {
             let context = function::context(&source.id, one);
-            open(&source.id, &one.component, &context, &one.limits)
+            open("source", &source.id, &one.component, &context, &one.limits)
         }
         _ => None,
     });
     let operators = plan.operators.iter().filter_map(|operator| {
-        open(&operator.id, &operator.component, &open_context(operator, 0), &operator.limits)
+        let context = open_context(operator, 0);
+        open("operator", &operator.id, &operator.component, &context, &operator.limits)
     });
     sources.chain(operators).collect()
 }
