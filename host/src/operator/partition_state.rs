@@ -13,8 +13,6 @@ use crate::wasm::{
 pub(super) struct PartitionState {
     pub(super) keyed: KeyedState,
     pub(super) operator: OperatorState,
-    /// Whether the instance holds operator state as it is.
-    is_known: bool,
     states: Vec<String>,
     /// For each keyed state, the most bytes that are brought whole.
     whole_max: Vec<usize>,
@@ -43,20 +41,12 @@ impl PartitionState {
             }
         });
         let whole_max = whole_max.collect();
-        Self { keyed, operator, is_known: false, states, whole_max, held: Vec::new() }
+        Self { keyed, operator, states, whole_max, held: Vec::new() }
     }
 
-    /// What the last read holds back, and the operator states for a call, after which the instance
-    /// holds what it has made of them, whether that is applied or not.
+    /// What the last read holds back, and the operator states for a call.
     pub(super) fn for_call(&mut self) -> (&[Held], Vec<OperatorStateColumn<'_>>) {
-        let is_known = std::mem::replace(&mut self.is_known, false);
-        let operator = &self.operator;
-        let column = |state| match (is_known, operator.has_begun()) {
-            (true, _) => OperatorStateColumn::AsLeft,
-            (false, true) => OperatorStateColumn::Whole(operator.get(state)),
-            (false, false) => OperatorStateColumn::NotBegun,
-        };
-        (&self.held, (0..operator.count()).map(column).collect())
+        (&self.held, self.operator.for_call())
     }
 
     /// The slot of each record's key.
@@ -106,7 +96,7 @@ impl PartitionState {
                 return Err(Fault::new(FaultReason::Limit, message));
             }
         }
-        let changes = effects.operator_states.iter().map(|changes| &changes.entries);
+        let changes = effects.operator_changes().map(|(.., entries)| entries);
         self.operator.check_limit(changes, limits.memory_bytes)?;
         self.check_timer_limit(&effects.timers, slot_of, limits.timers)
     }
@@ -166,11 +156,7 @@ impl PartitionState {
         for changes in &effects.states {
             self.keyed.apply(changes.state, resolve(changes, slots));
         }
-        for changes in &effects.operator_states {
-            self.operator.apply(changes.state, &changes.operations, &changes.entries);
-        }
-        self.operator.begin();
-        self.is_known = true;
+        self.operator.apply(effects.operator_changes());
         for change in &effects.timers {
             let slot = slot_of(change.origin);
             match change.operation {

@@ -34,7 +34,7 @@ pub use key_table::{KeyTable, Slot};
 pub use keyed::KeyedState;
 pub use lifetimes::{Lifetimes, Restamp, StateSettings};
 pub use long::{LongList, LongMap};
-pub use operator_state::{OperatorCell, OperatorState, kind_of, redistribute};
+pub use operator_state::{OperatorCell, OperatorState, OperatorStateColumn, redistribute};
 pub use store::{Frozen, FrozenEntries, LocalFile, LocalTables, Store, StoredKey};
 pub use timers::Timers;
 

@@ -18,6 +18,19 @@ pub struct OperatorState {
     cells: Vec<Option<Cell>>,
     /// Whether calls have made it what it is, in this run or in those that it goes on from.
     has_begun: bool,
+    /// Whether the instance holds it as it is.
+    is_known: bool,
+}
+
+/// One declared operator state for a call, as the contract's `operator-state`.
+#[derive(Debug, Clone)]
+pub enum OperatorStateColumn<'a> {
+    /// No call has been applied yet.
+    NotBegun,
+    /// All of it.
+    Whole(Cow<'a, [u8]>),
+    /// What the last call on this instance left: its effects have been applied.
+    AsLeft,
 }
 
 /// What one partition left of one operator state: encoded as the state of a key, nothing if it was
@@ -28,9 +41,10 @@ impl OperatorState {
     /// Without anything yet.
     pub fn new(declared: &[OperatorStateDeclaration]) -> Self {
         Self {
-            kinds: declared.iter().map(|state| kind_of(state.redistribution)).collect(),
+            kinds: declared.iter().map(|state| state.redistribution.kind()).collect(),
             cells: declared.iter().map(|_| None).collect(),
             has_begun: false,
+            is_known: false,
         }
     }
 
@@ -43,9 +57,16 @@ impl OperatorState {
         state
     }
 
-    /// How many the function declares.
-    pub fn count(&self) -> usize {
-        self.kinds.len()
+    /// All of it for a call, after which the instance holds what it has made of it, whether that
+    /// is applied or not.
+    pub fn for_call(&mut self) -> Vec<OperatorStateColumn<'_>> {
+        let is_known = std::mem::replace(&mut self.is_known, false);
+        let column = |state| match (is_known, self.has_begun) {
+            (true, _) => OperatorStateColumn::AsLeft,
+            (false, true) => OperatorStateColumn::Whole(self.get(state)),
+            (false, false) => OperatorStateColumn::NotBegun,
+        };
+        (0..self.kinds.len()).map(column).collect()
     }
 
     /// Whether calls have made it what it is.
@@ -89,17 +110,17 @@ impl OperatorState {
         entries.map(|one| one.bytes.len() + 8 * one.len()).sum::<usize>() + before
     }
 
-    /// Notes that a call has been applied, which may have changed nothing.
-    pub fn begin(&mut self) {
-        self.has_begun = true;
-    }
-
-    /// Applies changes to one state in order.
-    pub fn apply(&mut self, state: usize, operations: &[u8], entries: &Packed) {
-        let cell = &mut self.cells[state];
-        for (&operation, entry) in operations.iter().zip(entries.iter()) {
-            cell::apply(cell, self.kinds[state], operation, entry);
+    /// Applies what a call did, which may be nothing: changes to a state each, as its index, the
+    /// operations and the entries.
+    pub fn apply<'a>(&mut self, changes: impl Iterator<Item = (usize, &'a [u8], &'a Packed)>) {
+        for (state, operations, entries) in changes {
+            let cell = &mut self.cells[state];
+            for (&operation, entry) in operations.iter().zip(entries.iter()) {
+                cell::apply(cell, self.kinds[state], operation, entry);
+            }
         }
+        self.has_begun = true;
+        self.is_known = true;
     }
 
     /// All of it as entries of a checkpoint, also states that are empty; none if no call has made
@@ -114,14 +135,6 @@ impl OperatorState {
             entry::push(&mut bytes, Entry { kind: EntryKind::State(index), key: b"", value });
         }
         Some(bytes)
-    }
-}
-
-/// The kind of state that is redistributed so.
-pub fn kind_of(redistribution: Redistribution) -> StateKind {
-    match redistribution {
-        Redistribution::EvenSplit | Redistribution::Union => StateKind::List,
-        Redistribution::Broadcast => StateKind::Map,
     }
 }
 
@@ -209,7 +222,7 @@ mod tests {
         }];
         let mut state = OperatorState::new(&declared);
         assert_eq!(state.snapshot(), None);
-        state.begin();
+        state.apply(std::iter::empty());
         let entries = state.snapshot().expect("it has begun");
         let read: Vec<_> = entry::read(&entries).map(|one| one.expect("whole").value).collect();
         assert_eq!(read, [b""]);

@@ -4,7 +4,6 @@
 //! everything it returns is checked by `effects`. After a trap an instance is dead; its owner opens
 //! another.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use wasmtime::{Store, Trap, WasmBacktrace};
@@ -15,7 +14,7 @@ use super::engine::TICK;
 use super::guest_state::{GuestState, LogSink, printable};
 use super::{Component, Engine, bindings::declarations, ttl};
 use crate::model::{Fault, FaultReason, Limits, Packed, TimeDomain, Ttl};
-use crate::state::Held;
+use crate::state::{Held, OperatorStateColumn};
 
 /// What an instance is told about its place in the job.
 #[derive(Debug, Clone)]
@@ -39,17 +38,6 @@ pub struct StateColumn {
     pub forms: Vec<u8>,
     /// For each key, the state, or nothing.
     pub values: Packed,
-}
-
-/// One declared operator state, as the contract's `operator-state`.
-#[derive(Debug, Clone)]
-pub enum OperatorStateColumn<'a> {
-    /// No call has been applied yet.
-    NotBegun,
-    /// All of it.
-    Whole(Cow<'a, [u8]>),
-    /// What the last call on this instance left: its effects have been applied.
-    AsLeft,
 }
 
 /// What a call is about.

@@ -18,4 +18,4 @@ pub use effects::{
 };
 pub use engine::Engine;
 pub use guest_state::{LogLevel, LogSink};
-pub use instance::{Call, CallInput, Instance, OpenContext, OperatorStateColumn, StateColumn};
+pub use instance::{Call, CallInput, Instance, OpenContext, StateColumn};
