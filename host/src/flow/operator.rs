@@ -320,7 +320,7 @@ fn describe(cause: &Cause<'_>) -> String {
 
 /// The error of an operator whose function faulted.
 pub(crate) fn fault_error(operator: &str, at: &str, fault: &Fault) -> Error {
-    node_fault_error("operator", operator, at, fault)
+    node_fault_error("operator", operator, at, fault).of_operator(operator)
 }
 
 /// The error of a node of some kind whose function faulted.
@@ -329,6 +329,5 @@ pub(crate) fn node_fault_error(kind: &str, id: &str, at: &str, fault: &Fault) ->
     if fault.backtrace.is_empty() {
         return error;
     }
-    let frames: String = fault.backtrace.iter().map(|frame| format!("\n    {frame}")).collect();
-    error.caused_by(format!("guest backtrace, innermost first:{frames}"))
+    error.caused_by(fault.frames())
 }

@@ -3,11 +3,12 @@
 //! The function decides what it sees; the host removes what it would not look at any more: beside
 //! the records on the heap, when something is written whole, and when RocksDB compacts.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, RwLock};
 
 use super::cell::{self, Encoded};
 use super::entry::{Entry, EntryKind};
+use super::layout::{Fate, StateForm};
 use super::store::FrozenEntries;
 use crate::error::Result;
 use crate::model::{
@@ -29,10 +30,18 @@ impl From<&StateDeclaration> for StateSettings {
     }
 }
 
-/// The states of a partition, and what its clocks say. Clones share the clocks.
+impl From<&StateForm> for StateSettings {
+    fn from(column: &StateForm) -> Self {
+        // What no function declares in this form does not age by what one said of it before.
+        let ttl = column.ttl.filter(|_| column.fate == Fate::Live);
+        Self { kind: column.kind, ttl }
+    }
+}
+
+/// The states of a partition, column by column, and what its clocks say. Clones share both.
 #[derive(Debug, Clone)]
 pub struct Lifetimes {
-    states: Arc<[StateSettings]>,
+    states: Arc<RwLock<Arc<[StateSettings]>>>,
     clocks: Arc<Clocks>,
 }
 
@@ -50,12 +59,18 @@ impl Lifetimes {
     pub fn new(states: impl IntoIterator<Item = StateSettings>) -> Self {
         let clock = || AtomicI64::new(TIME_NONE);
         let clocks = Clocks { watermark: clock(), processing: clock() };
-        Self { states: states.into_iter().collect(), clocks: Arc::new(clocks) }
+        let states = Arc::new(RwLock::new(states.into_iter().collect()));
+        Self { states, clocks: Arc::new(clocks) }
     }
 
-    /// The states in the order of their declaration.
-    pub fn states(&self) -> &[StateSettings] {
-        &self.states
+    /// The states in the order of their columns.
+    pub fn states(&self) -> Arc<[StateSettings]> {
+        self.states.read().expect("nobody panics with this lock").clone()
+    }
+
+    /// Changes what is known of the states.
+    pub(super) fn set_states(&self, states: impl Iterator<Item = StateSettings>) {
+        *self.states.write().expect("nobody panics with this lock") = states.collect();
     }
 
     /// Sets the clocks: the watermark in force and the host's clock.
@@ -71,7 +86,7 @@ impl Lifetimes {
             let ttl = state.ttl.filter(|ttl| matters(ttl))?;
             self.horizon(&ttl)
         };
-        self.states.iter().map(of).collect()
+        self.states().iter().map(of).collect()
     }
 
     fn horizon(&self, ttl: &Ttl) -> Option<i64> {
@@ -85,14 +100,15 @@ impl Lifetimes {
     /// Whether some state is cleaned up when files are compacted.
     #[cfg(feature = "rocksdb")]
     pub(super) fn clean_up_in_compaction(&self) -> bool {
-        self.states.iter().any(|state| state.ttl.is_some_and(|ttl| ttl.cleanup_in_compaction))
+        self.states().iter().any(|state| state.ttl.is_some_and(|ttl| ttl.cleanup_in_compaction))
     }
 
     /// Whether everything in a cell that is being compacted has expired. One of which something is
     /// left stays whole.
     #[cfg(feature = "rocksdb")]
     pub(super) fn has_expired(&self, state: u16, stored: &[u8]) -> bool {
-        let settings = self.states.get(usize::from(state));
+        let states = self.states();
+        let settings = states.get(usize::from(state));
         let ttl = settings.and_then(|state| state.ttl.filter(|ttl| ttl.cleanup_in_compaction));
         match (settings, ttl.and_then(|ttl| self.horizon(&ttl))) {
             (Some(settings), Some(horizon)) => {
@@ -194,7 +210,7 @@ impl Alive {
         lifetimes: &Lifetimes,
         horizons: Horizons,
     ) -> Self {
-        Self { entries, states: lifetimes.states.clone(), horizons }
+        Self { entries, states: lifetimes.states(), horizons }
     }
 }
 
@@ -317,7 +333,7 @@ mod tests {
         for key in 0..keys {
             let value = stamped(key.into(), b"");
             let entry = Entry { kind: EntryKind::State(0), key: &[key], value: &value };
-            state.restore_entry(entry, &[(0, Restamp::Keep)]).expect("it fits");
+            state.restore_entry(entry).expect("it fits");
         }
         state
     }

@@ -198,6 +198,6 @@ impl Refusal {
             StatusCode::INTERNAL_SERVER_ERROR => ErrorKind::Storage,
             _ => ErrorKind::Input,
         };
-        Error { kind, message: self.error, hint: self.hint, source: None }
+        Error { hint: self.hint, ..Error::new(kind, self.error) }
     }
 }
