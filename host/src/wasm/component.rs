@@ -12,8 +12,8 @@ use super::migrations::{Migration, check_steps};
 use super::{Engine, LogSink, ttl};
 use crate::error::{Error, Result};
 use crate::model::{
-    Declaration, Fault, Format, Input, Kind, Limits, OperatorStateDeclaration, Output, Parameter,
-    Redistribution, StateDeclaration, StateKind,
+    Declaration, Digest, Fault, Format, Input, Kind, Limits, OperatorStateDeclaration, Output,
+    Parameter, Redistribution, StateDeclaration, StateKind,
 };
 
 /// The version of the contract that this host runs: that of the package in `wit/`.
@@ -36,6 +36,8 @@ pub struct Component {
 struct Inner {
     engine: Engine,
     name: String,
+    bytes: Arc<[u8]>,
+    digest: Digest,
     pre: OperatorPre<GuestState>,
     imports: Vec<String>,
     declaration: Declaration,
@@ -89,9 +91,16 @@ impl Component {
         let pre = OperatorPre::new(pre).map_err(mismatch)?;
         let (declaration, migrations) = describe(engine, name, &pre)?;
         check_declaration(name, &declaration)?;
-        check_steps(name, &migrations, &declaration)?;
-        let (engine, name) = (engine.clone(), name.into());
-        let inner = Inner { engine, name, pre, imports, declaration, migrations };
+        let inner = Inner {
+            engine: engine.clone(),
+            name: name.into(),
+            digest: Digest::of(bytes),
+            bytes: bytes.into(),
+            pre,
+            imports,
+            declaration,
+            migrations,
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -119,6 +128,16 @@ impl Component {
     /// The name it was loaded under.
     pub fn name(&self) -> &str {
         &self.inner.name
+    }
+
+    /// The file that it was made from.
+    pub fn bytes(&self) -> &Arc<[u8]> {
+        &self.inner.bytes
+    }
+
+    /// The digest of that file.
+    pub fn digest(&self) -> &Digest {
+        &self.inner.digest
     }
 
     pub(super) fn engine(&self) -> &Engine {
