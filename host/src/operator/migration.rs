@@ -120,6 +120,24 @@ impl Operator {
         if fault.backtrace.is_empty() { error } else { error.caused_by(fault.frames()) }
     }
 
+    /// Migrates operator states, which a function sees whole from its first call on.
+    ///
+    /// # Errors
+    /// If the function cannot migrate one of them.
+    pub fn migrate_operator_states(&mut self) -> Result<()> {
+        let no_key: Packed = std::iter::once(&b""[..]).collect();
+        while let Some((index, version, cell)) = self.state.operator.to_migrate() {
+            let name = self.state.operator.name(index).to_owned();
+            let cells: Packed = std::iter::once(&cell[..]).collect();
+            let migrated = self
+                .call_migrate(&name, version, &no_key, &cells)
+                .map_err(|fault| self.migration_error(&name, version, None, &fault))?;
+            let left = (migrated.forms[0] == 1).then(|| migrated.values.get(0));
+            self.state.operator.put_migrated(index, left);
+        }
+        Ok(())
+    }
+
     /// Brings some further keys where the function wants them, between two batches. Returns whether
     /// there may be more.
     ///

@@ -3,10 +3,8 @@
 use super::partition::OperatorSettings;
 use crate::error::Result as HostResult;
 use crate::model::{Batch, Fault, FaultReason, Limits, TimeDomain, TtlUpdate};
-use crate::state::{Held, KeyedState, OperatorState, Slot, StateChange};
-use crate::wasm::{
-    Effects, OperatorStateColumn, StateChanges, StateColumn, TimerChange, TimerOperation,
-};
+use crate::state::{Held, KeyedState, OperatorState, OperatorStateColumn, Slot, StateChange};
+use crate::wasm::{Effects, StateChanges, StateColumn, TimerChange, TimerOperation};
 
 /// All that a partition remembers between calls.
 #[derive(Debug)]
@@ -26,8 +24,16 @@ impl PartitionState {
         keyed: KeyedState,
         operator: OperatorState,
     ) -> Self {
+        let (states, whole_max, held) = Default::default();
+        let mut state = Self { keyed, operator, states, whole_max, held };
+        state.set_function(settings);
+        state
+    }
+
+    /// Takes note of the function that the state is for.
+    pub(super) fn set_function(&mut self, settings: &OperatorSettings) {
         let declaration = settings.component.declaration();
-        let states = declaration.states.iter().map(|state| state.name.clone()).collect();
+        self.states = declaration.states.iter().map(|state| state.name.clone()).collect();
         // Where reads are accesses, each writes new access times to all that it reads.
         let notes_reads = |state: usize| {
             let ttl = settings.context.ttl.get(state).copied().flatten();
@@ -40,8 +46,7 @@ impl PartitionState {
                 false => usize::MAX,
             }
         });
-        let whole_max = whole_max.collect();
-        Self { keyed, operator, states, whole_max, held: Vec::new() }
+        self.whole_max = whole_max.collect();
     }
 
     /// What the last read holds back, and the operator states for a call.

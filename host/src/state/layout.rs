@@ -14,7 +14,7 @@
 //! ```
 
 use super::Restamp;
-use crate::model::{StateDeclaration, StateKind, TimeDomain, Ttl};
+use crate::model::{Declaration, StateDeclaration, StateKind, TimeDomain, Ttl};
 
 /// One column of a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +86,12 @@ impl Layout {
     pub fn new(declared: &[StateDeclaration], ttl: &[Option<Ttl>]) -> Self {
         let stamps = Stamps { watermark: 0, processing: 0 };
         Self::default().changed(declared, ttl, Fate::Gone, stamps)
+    }
+
+    /// The columns of a function that begins, with the times to live that it declares.
+    pub fn of(declaration: &Declaration) -> Self {
+        let ttl: Vec<Option<Ttl>> = declaration.states.iter().map(|state| state.ttl).collect();
+        Self::new(&declaration.states, &ttl)
     }
 
     /// The columns once a function is there that declares these states with these times to live.

@@ -12,7 +12,7 @@ use super::layout::{Fate, StateForm};
 use super::store::FrozenEntries;
 use crate::error::Result;
 use crate::model::{
-    KeyGroup, STAMP_BYTES, StateDeclaration, StateKind, TIME_NONE, TimeDomain, Ttl, is_expired,
+    KeyGroup, STAMP_BYTES, StateKind, TIME_NONE, TimeDomain, Ttl, is_expired,
 };
 
 /// What is known of one state of a partition.
@@ -22,12 +22,6 @@ pub struct StateSettings {
     pub kind: StateKind,
     /// How long it lives without an access; none = for ever.
     pub ttl: Option<Ttl>,
-}
-
-impl From<&StateDeclaration> for StateSettings {
-    fn from(declared: &StateDeclaration) -> Self {
-        Self { kind: declared.kind, ttl: declared.ttl }
-    }
 }
 
 impl From<&StateForm> for StateSettings {
@@ -236,8 +230,10 @@ impl FrozenEntries for Alive {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{KeyHash, Packed, TIME_END, TtlUpdate, TtlVisibility};
-    use crate::state::{KeyedState, SnapshotForm, entry};
+    use crate::model::{
+        KeyHash, Packed, StateDeclaration, TIME_END, TtlUpdate, TtlVisibility,
+    };
+    use crate::state::{KeyedState, Layout, SnapshotForm, entry};
 
     /// A time to live of 10 ms.
     fn ttl(domain: TimeDomain) -> Ttl {
@@ -328,8 +324,15 @@ mod tests {
 
     /// Keys of which each was accessed at the time of its number.
     fn filled(keys: u8) -> KeyedState {
-        let lifetimes = lifetimes(StateKind::Value);
-        let mut state = KeyedState::on_heap(lifetimes, 1);
+        let declared = StateDeclaration {
+            name: "value".into(),
+            kind: StateKind::Value,
+            schema_version: 1,
+            type_name: String::new(),
+            ttl: Some(ttl(TimeDomain::Event)),
+        };
+        let ttl = declared.ttl;
+        let mut state = KeyedState::on_heap(Layout::new(&[declared], &[ttl]), 1);
         for key in 0..keys {
             let value = stamped(key.into(), b"");
             let entry = Entry { kind: EntryKind::State(0), key: &[key], value: &value };

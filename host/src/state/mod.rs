@@ -37,7 +37,9 @@ pub use keyed::KeyedState;
 pub use layout::{Fate, Layout, Move, Stamps, StateForm};
 pub use lifetimes::{Lifetimes, Restamp, StateSettings};
 pub use long::{LongList, LongMap};
-pub use operator_state::{OperatorCell, OperatorState, OperatorStateColumn, redistribute};
+pub use operator_state::{
+    OperatorCell, OperatorForm, OperatorState, OperatorStateColumn, changed_forms, redistribute,
+};
 pub use settling::CellToMigrate;
 pub use store::{
     Frozen, FrozenEntries, LocalFile, LocalTables, Scanned, Store, StoredKey,

@@ -91,6 +91,7 @@ impl Component {
         let pre = OperatorPre::new(pre).map_err(mismatch)?;
         let (declaration, migrations) = describe(engine, name, &pre)?;
         check_declaration(name, &declaration)?;
+        check_steps(name, &migrations, &declaration)?;
         let inner = Inner {
             engine: engine.clone(),
             name: name.into(),
@@ -140,7 +141,8 @@ impl Component {
         &self.inner.digest
     }
 
-    pub(super) fn engine(&self) -> &Engine {
+    /// What compiled it.
+    pub fn engine(&self) -> &Engine {
         &self.inner.engine
     }
 

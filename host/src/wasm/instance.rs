@@ -42,7 +42,7 @@ pub struct StateColumn {
 }
 
 /// What a call is about.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum CallInput<'a> {
     /// Records to process.
     Records {

@@ -11,8 +11,8 @@ use crate::checkpoint::manifest::{FunctionPosition, FunctionState, SourcePositio
 use crate::error::{Error, Result};
 use crate::flow::{BATCH_RECORDS_MAX, node_fault_error};
 use crate::job::plan::FunctionSourcePlan;
-use crate::model::{Fault, Packed};
-use crate::state::OperatorState;
+use crate::model::{Fault, OperatorStateDeclaration, Packed};
+use crate::state::{OperatorState, changed_forms};
 use crate::wasm::{Instance, LogSink, NextPoll, OpenContext};
 
 /// The word for the node in messages.
@@ -70,13 +70,14 @@ impl FunctionSource {
             return Ok(source);
         };
         if let Some(states) = &position.states {
-            let mut cells = vec![Vec::new(); declared.len()];
+            let version = |state: &OperatorStateDeclaration| (Vec::new(), state.schema_version);
+            let mut cells: Vec<_> = declared.iter().map(version).collect();
             for had in states {
                 let place = source.states.iter().position(|name| *name == had.name);
                 let place = place.ok_or_else(|| undeclared(id, &had.name))?;
-                cells[place].clone_from(&had.value);
+                cells[place].0.clone_from(&had.value);
             }
-            source.state = OperatorState::restored(declared, cells);
+            source.state = OperatorState::restored(changed_forms(&[], declared), cells);
         }
         position.records.iter().for_each(|record| source.records.push(record));
         source.next = match position.at_ms {
