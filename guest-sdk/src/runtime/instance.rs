@@ -215,9 +215,9 @@ fn names(setup: &Setup) -> String {
     let of_operator = of_operator
         .iter()
         .map(|state| format!("{:?} operator state `{}`", state.redistribution, state.name));
-    let migrations = migrate::declared(&setup.migrations).into_iter().map(|step| {
-        format!("migration of `{}` from version {}", step.state, step.from_version)
-    });
+    let migrations = migrate::declared(&setup.migrations)
+        .into_iter()
+        .map(|step| format!("migration of `{}` from version {}", step.state, step.from_version));
     let outputs = setup.outputs.iter().map(|output| format!("output `{}`", output.name));
     let all = states.chain(of_operator).chain(migrations).chain(outputs);
     all.collect::<Vec<_>>().join(", ")

@@ -48,7 +48,7 @@ pub(super) fn migrate(
     for (index, (key, cell)) in (0..).zip(strings(keys).zip(strings(values))) {
         let out = &mut migrated.values.bytes;
         let start = out.len();
-        let is_left = of_state.migrate(step, cell, out).map_err(|error| {
+        let is_left = of_state.migrate(step, key, cell, out).map_err(|error| {
             let whose = blame(of_state, key);
             let error = error.context(format_args!("{whose}, from version {from} to {}", from + 1));
             fault(FaultKind::Failed, Some(index), error)

@@ -40,17 +40,6 @@ pub(crate) fn decode_start<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     }
 }
 
-/// What comes after the value at the start of `bytes`.
-///
-/// # Errors
-/// If the bytes do not begin with a `T`.
-pub(crate) fn after<T: DeserializeOwned>(bytes: &[u8]) -> Result<&[u8]> {
-    match postcard::take_from_bytes::<T>(bytes) {
-        Ok((_, rest)) => Ok(rest),
-        Err(error) => Err(unreadable::<T>(&error.to_string())),
-    }
-}
-
 #[cold]
 fn unreadable<T>(why: &str) -> Error {
     let type_name = super::short_type_name::<T>();

@@ -2,13 +2,16 @@
 //! times in it, stay as they are.
 
 use super::cells::{push_framed, take_framed};
-use super::migration::{Change, OfEntry, OfValue, Step};
+use super::migration::{Change, OfEntry, Step};
 use super::ttl::Lifetime;
 use crate::bindings::tidegate::function::declarations::StateKind;
 use crate::error::{Error, Result, quote};
 
 /// Bytes of the length before an element.
 const LENGTH_BYTES: usize = 4;
+
+/// What a step does with values of one key, as `OfValue` does.
+type Rewrite<'k> = dyn Fn(&[u8], &mut Vec<u8>) -> Result<bool> + 'k;
 
 /// The migrations of one declared state.
 pub(crate) struct Migrations {
@@ -26,23 +29,34 @@ impl Migrations {
         self.lifetime.is_some()
     }
 
-    /// Appends what `step` makes of a cell. False if there is no state any more, and then, as after
-    /// an error, what was appended is void.
+    /// Appends what `step` makes of the cell of a key. False if there is no state any more, and
+    /// then, as after an error, what was appended is void.
     ///
     /// # Errors
     /// What the step gives; if what is stored is not what it takes; if two entries become one.
-    pub(crate) fn migrate(&self, step: &Step, cell: &[u8], out: &mut Vec<u8>) -> Result<bool> {
+    pub(crate) fn migrate(
+        &self,
+        step: &Step,
+        key: &[u8],
+        cell: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<bool> {
         let start = out.len();
         match (&step.change, self.kind) {
-            (Change::Value(step), StateKind::List) => self.list(step.as_ref(), cell, out)?,
-            (Change::Value(step), StateKind::Map) => self.map(step.as_ref(), cell, out)?,
-            (Change::Value(step), _) => return self.value(step.as_ref(), cell, out),
+            (Change::Value(step), kind) => {
+                let step = |old: &[u8], out: &mut Vec<u8>| step(key, old, out);
+                match kind {
+                    StateKind::List => self.list(&step, cell, out)?,
+                    StateKind::Map => self.map(&step, cell, out)?,
+                    _ => return self.value(&step, cell, out),
+                }
+            }
             (Change::Entry(step), _) => self.entries(step.as_ref(), cell, out)?,
         }
         Ok(out.len() > start)
     }
 
-    fn list(&self, step: &OfValue, cell: &[u8], out: &mut Vec<u8>) -> Result<()> {
+    fn list(&self, step: &Rewrite<'_>, cell: &[u8], out: &mut Vec<u8>) -> Result<()> {
         for (index, element) in framed(cell).enumerate() {
             let before = out.len();
             let is_left = self
@@ -55,7 +69,7 @@ impl Migrations {
         Ok(())
     }
 
-    fn map(&self, step: &OfValue, cell: &[u8], out: &mut Vec<u8>) -> Result<()> {
+    fn map(&self, step: &Rewrite<'_>, cell: &[u8], out: &mut Vec<u8>) -> Result<()> {
         for (index, (key, value)) in entries(cell).enumerate() {
             let before = out.len();
             push_framed(out, key);
@@ -96,7 +110,7 @@ impl Migrations {
     }
 
     /// Appends what has become of a value with its length before it.
-    fn framed_value(&self, step: &OfValue, stored: &[u8], out: &mut Vec<u8>) -> Result<bool> {
+    fn framed_value(&self, step: &Rewrite<'_>, stored: &[u8], out: &mut Vec<u8>) -> Result<bool> {
         let start = out.len();
         out.extend_from_slice(&[0; LENGTH_BYTES]);
         let is_left = self.value(step, stored, out)?;
@@ -105,7 +119,7 @@ impl Migrations {
         Ok(is_left)
     }
 
-    fn value(&self, step: &OfValue, stored: &[u8], out: &mut Vec<u8>) -> Result<bool> {
+    fn value(&self, step: &Rewrite<'_>, stored: &[u8], out: &mut Vec<u8>) -> Result<bool> {
         let (stamp, value) = self.split(stored);
         out.extend_from_slice(stamp);
         step(value, out)

@@ -26,7 +26,7 @@ impl StateBuilder<'_> {
         from: u32,
         step: impl Fn(Old) -> Result<New> + 'static,
     ) -> Self {
-        self.step(Step::of_value(from, move |old| step(old).map(Some)))
+        self.step(Step::of_value(from, move |_, old| step(old).map(Some)))
     }
 
     /// As [`migrate`](Self::migrate), where None removes the value, element or entry. A list or map
@@ -36,7 +36,17 @@ impl StateBuilder<'_> {
         from: u32,
         step: impl Fn(Old) -> Result<Option<New>> + 'static,
     ) -> Self {
-        self.step(Step::of_value(from, step))
+        self.step(Step::of_value(from, move |_, old| step(old)))
+    }
+
+    /// As [`migrate_or_drop`](Self::migrate_or_drop) for a step that wants to know whose state it
+    /// is: `step` is called with the key of the stream too. For keyed state.
+    pub fn migrate_with_key<Old: StateValue, New: StateValue>(
+        self,
+        from: u32,
+        step: impl Fn(&[u8], Old) -> Result<Option<New>> + 'static,
+    ) -> Self {
+        self.step(Step { needs_key: true, ..Step::of_value(from, step) })
     }
 
     /// As [`migrate`](Self::migrate) for a map whose keys change too. That two entries become one
@@ -70,9 +80,14 @@ impl StateBuilder<'_> {
         self.step(Step::of_entry(from, step))
     }
 
-    fn step(mut self, step: Step) -> Self {
-        self.steps.push(step);
+    /// Declares steps that were made elsewhere.
+    pub(crate) fn steps(mut self, steps: impl IntoIterator<Item = Step>) -> Self {
+        self.steps.extend(steps);
         self
+    }
+
+    fn step(self, step: Step) -> Self {
+        self.steps([step])
     }
 }
 
@@ -109,11 +124,11 @@ impl fmt::Display for Types {
     }
 }
 
-/// Appends what has become of stored bytes. False if nothing is left, and then, as after an error,
-/// what was appended is void.
-pub(super) type OfValue = dyn Fn(&[u8], &mut Vec<u8>) -> Result<bool>;
+/// Appends what has become of stored bytes of a key. False if nothing is left, and then, as after
+/// an error, what was appended is void.
+pub(super) type OfValue = dyn Fn(&[u8], &[u8], &mut Vec<u8>) -> Result<bool>;
 
-/// The same for the key and the value of an entry.
+/// The same for the key and the value of an entry of a map.
 pub(super) type OfEntry = dyn Fn(&[u8], &[u8], &mut Vec<u8>, &mut Vec<u8>) -> Result<bool>;
 
 /// What a step does.
@@ -129,21 +144,22 @@ pub(crate) struct Step {
     pub(crate) from: u32,
     takes: Types,
     gives: Types,
+    needs_key: bool,
     pub(super) change: Change,
 }
 
 impl Step {
     pub(crate) fn of_value<Old: StateValue, New: StateValue>(
         from: u32,
-        step: impl Fn(Old) -> Result<Option<New>> + 'static,
+        step: impl Fn(&[u8], Old) -> Result<Option<New>> + 'static,
     ) -> Self {
-        let change = move |old: &[u8], out: &mut Vec<u8>| {
-            let Some(new) = step(encoding::decode(old)?)? else { return Ok(false) };
+        let change = move |key: &[u8], old: &[u8], out: &mut Vec<u8>| {
+            let Some(new) = step(key, encoding::decode(old)?)? else { return Ok(false) };
             encoding::encode(&new, out)?;
             Ok(true)
         };
         let (takes, gives) = (Types::of_value::<Old>(), Types::of_value::<New>());
-        Self { from, takes, gives, change: Change::Value(Rc::new(change)) }
+        Self { from, takes, gives, needs_key: false, change: Change::Value(Rc::new(change)) }
     }
 
     fn of_entry<OldK, OldV, NewK, NewV>(
@@ -164,42 +180,25 @@ impl Step {
             Ok(true)
         };
         let (takes, gives) = (Types::of_entry::<OldK, OldV>(), Types::of_entry::<NewK, NewV>());
-        Self { from, takes, gives, change: Change::Entry(Rc::new(change)) }
+        Self { from, takes, gives, needs_key: false, change: Change::Entry(Rc::new(change)) }
     }
 
     pub(super) fn takes(&self, types: Types) -> bool {
         self.takes.fits(types)
     }
 
-    /// The step of a value that is stored behind a `P` which it leaves alone.
-    pub(crate) fn behind<P: StateValue>(self) -> Self {
-        self.around(|step, stored, out| {
-            let rest = encoding::after::<P>(stored)?;
-            out.extend_from_slice(&stored[..stored.len() - rest.len()]);
-            step(rest, out)
-        })
-    }
-
     /// The step of byte strings that are stored as they are.
-    pub(super) fn of_raw(self) -> Self {
-        self.around(|step, stored, out| {
-            let (mut old, mut new) = (Vec::new(), Vec::new());
-            encoding::encode(stored, &mut old)?;
-            let is_left = step(&old, &mut new)?;
-            if is_left {
-                out.extend_from_slice(&encoding::decode::<Vec<u8>>(&new)?);
-            }
-            Ok(is_left)
-        })
-    }
-
-    /// The same step of values, with something done around it.
-    fn around(
-        mut self,
-        with: impl Fn(&OfValue, &[u8], &mut Vec<u8>) -> Result<bool> + 'static,
-    ) -> Self {
+    pub(super) fn of_raw(mut self) -> Self {
         if let Change::Value(step) = self.change {
-            self.change = Change::Value(Rc::new(move |stored, out| with(step.as_ref(), stored, out)));
+            self.change = Change::Value(Rc::new(move |key, stored, out| {
+                let (mut old, mut new) = (Vec::new(), Vec::new());
+                encoding::encode(stored, &mut old)?;
+                let is_left = step(key, &old, &mut new)?;
+                if is_left {
+                    out.extend_from_slice(&encoding::decode::<Vec<u8>>(&new)?);
+                }
+                Ok(is_left)
+            }));
         }
         self
     }
@@ -215,7 +214,12 @@ impl fmt::Debug for Step {
 ///
 /// # Errors
 /// The first thing that is wrong.
-pub(super) fn check(steps: &mut [Step], schema_version: u32, holds: Types) -> Result<()> {
+pub(super) fn check(
+    steps: &mut [Step],
+    schema_version: u32,
+    holds: Types,
+    is_keyed: bool,
+) -> Result<()> {
     if schema_version == 0 {
         return Err(Error::msg("schema versions begin at 1, and this one is 0"));
     }
@@ -243,10 +247,15 @@ pub(super) fn check(steps: &mut [Step], schema_version: u32, holds: Types) -> Re
         };
         return Err(Error::msg(problem));
     }
-    steps.iter().enumerate().try_for_each(|(index, step)| {
-        let next = steps.get(index + 1);
-        check_types(step, next, holds)
-    })
+    if let Some(step) = steps.iter().find(|step| step.needs_key && !is_keyed) {
+        return Err(Error::msg(format_args!(
+            "the migration from version {} is one with the key, which operator state has not; use \
+             `migrate`",
+            step.from
+        )));
+    }
+    let mut with_next = steps.iter().zip(steps.iter().skip(1).map(Some).chain([None]));
+    with_next.try_for_each(|(step, next)| check_types(step, next, holds))
 }
 
 /// Sees whether what a step gives is what comes next.

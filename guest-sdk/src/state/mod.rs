@@ -223,7 +223,9 @@ impl<'s> StateBuilder<'s> {
 
     fn declare_migrations(self, kind: StateKind, lifetime: Option<Lifetime>, holds: Types) {
         let Self { setup, name: state, schema_version, mut steps, .. } = self;
-        if let Err(problem) = migration::check(&mut steps, schema_version, holds) {
+        if let Err(problem) =
+            migration::check(&mut steps, schema_version, holds, lifetime.is_some())
+        {
             setup.complain(format_args!("state `{state}`: {problem}"));
         }
         if !steps.is_empty() {
