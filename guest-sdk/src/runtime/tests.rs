@@ -272,12 +272,12 @@ impl<const NEWEST: u32> RichMapFunction for Migrating<NEWEST> {
         let state = setup.state("number").schema_version(NEWEST);
         let state =
             (1..NEWEST).rev().fold(state, |state, from| state.migrate_or_drop(from, number));
-        drop(state.value::<u8>());
+        state.value::<u8>();
         setup.value_state::<u8>("as ever");
         let list = setup.state("list").schema_version(2);
-        drop(list.migrate_or_drop(1, number).operator_list::<u8>());
+        list.migrate_or_drop(1, number).operator_list::<u8>();
         if setup.param("more", false)? {
-            drop(setup.state("more").schema_version(2).migrate_or_drop(1, number).list::<u8>());
+            setup.state("more").schema_version(2).migrate_or_drop(1, number).list::<u8>();
         }
         Ok(Self)
     }

@@ -66,6 +66,9 @@ impl<D: Declare> BroadcastProcessFunction for Keeper<D> {
     }
 }
 
+/// What is declared is all that is wanted of a state here.
+fn declared<T>(_handle: T) {}
+
 fn keyed<D: Declare>() -> Builder<WithKeys> {
     Harness::rich_flat_map::<Keeper<D>>()
 }
@@ -98,11 +101,11 @@ impl<const LIVES: bool> Declare for Numbers<LIVES> {
             let ttl = Ttl::new(Duration::from_secs(60));
             let builder = if LIVES { setup.state(name).ttl(ttl) } else { setup.state(name) };
             match name {
-                "value" => drop(in_words(builder).value::<Number>()),
-                "list" => drop(in_words(builder).list::<Number>()),
-                "map" => drop(in_words(builder).map::<String, Number>()),
-                "reducing" => drop(in_words(builder).reducing(|one: Number, _| one)),
-                _ => drop(in_words(builder).aggregating(Last)),
+                "value" => declared(in_words(builder).value::<Number>()),
+                "list" => declared(in_words(builder).list::<Number>()),
+                "map" => declared(in_words(builder).map::<String, Number>()),
+                "reducing" => declared(in_words(builder).reducing(|one: Number, _| one)),
+                _ => declared(in_words(builder).aggregating(Last)),
             }
         };
         ["value", "list", "map", "reducing", "aggregating"].map(&mut begin);
@@ -186,28 +189,28 @@ struct Others;
 impl Declare for Others {
     fn declare(setup: &mut Setup) {
         let state = setup.state("renamed").schema_version(2);
-        let _ = state
+        state
             .migrate_entries(1, |name: String, count: u8| {
                 Ok((name.to_lowercase(), u64::from(count)))
             })
             .map::<String, u64>();
         let state = setup.state("thinned").schema_version(2);
-        let _ = state
-            .migrate_entries_or_drop(1, |number: u32, text: String| {
+        state
+            .migrate_entries_or_declared(1, |number: u32, text: String| {
                 Ok((number % 2 == 0).then(|| (text, number)))
             })
             .map::<String, u32>();
         let state = setup.state("odd").schema_version(2);
         let odd = |number: u64| Ok(Some(number).filter(|number| number % 2 == 1));
-        let _ = state.migrate_or_drop(1, odd).list::<u64>();
+        state.migrate_or_declared(1, odd).list::<u64>();
         let state = setup.state("odd value").schema_version(2);
-        let _ = state.migrate_or_drop(1, odd).value::<u64>();
+        state.migrate_or_declared(1, odd).value::<u64>();
         let state = setup.state("key").schema_version(2);
         let with_key = |key: &[u8], value: u8| {
             let key = String::from_utf8(key.to_vec())?;
             Ok((key != "nobody").then(|| format!("{key} {value}")))
         };
-        let _ = state.migrate_with_key(1, with_key).value::<String>();
+        state.migrate_with_key(1, with_key).value::<String>();
     }
 }
 
@@ -257,13 +260,13 @@ struct OfPartition;
 
 impl Declare for OfPartition {
     fn declare(setup: &mut Setup) {
-        let _ = in_words(setup.state("list")).operator_list::<Number>();
-        let _ = in_words(setup.state("union")).union_list::<Number>();
+        in_words(setup.state("list")).operator_list::<Number>();
+        in_words(setup.state("union")).union_list::<Number>();
         let reverse = |bytes: Vec<u8>| {
             Ok((!bytes.is_empty()).then(|| bytes.into_iter().rev().collect::<Vec<u8>>()))
         };
-        let raw = setup.state("raw").schema_version(2).migrate_or_drop(1, reverse);
-        let _ = raw.raw_operator();
+        let raw = setup.state("raw").schema_version(2).migrate_or_declared(1, reverse);
+        raw.raw_operator();
     }
 }
 
@@ -271,7 +274,7 @@ struct Broadcast;
 
 impl Declare for Broadcast {
     fn declare(setup: &mut Setup) {
-        let _ = in_words(setup.state("numbers")).broadcast::<u8, Number>();
+        in_words(setup.state("numbers")).broadcast::<u8, Number>();
     }
 }
 
@@ -307,32 +310,32 @@ impl<const HOW: usize> Declare for Wrong<HOW> {
         let state = setup.state("state");
         let same = |old: u64| Ok(old);
         match HOW {
-            0 => drop(state.migrate(1, same).value::<u64>()),
-            1 => drop(state.schema_version(2).migrate(0, same).migrate(1, same).value::<u64>()),
-            2 => drop(state.schema_version(2).migrate(1, same).migrate(1, same).value::<u64>()),
-            3 => drop(state.schema_version(4).migrate(1, same).migrate(3, same).value::<u64>()),
-            4 => drop(state.schema_version(4).migrate(2, same).value::<u64>()),
-            5 => drop(state.schema_version(2).migrate(1, same).value::<i64>()),
+            0 => declared(state.migrate(1, same).value::<u64>()),
+            1 => declared(state.schema_version(2).migrate(0, same).migrate(1, same).value::<u64>()),
+            2 => declared(state.schema_version(2).migrate(1, same).migrate(1, same).value::<u64>()),
+            3 => declared(state.schema_version(4).migrate(1, same).migrate(3, same).value::<u64>()),
+            4 => declared(state.schema_version(4).migrate(2, same).value::<u64>()),
+            5 => declared(state.schema_version(2).migrate(1, same).value::<i64>()),
             6 => {
                 let to_text = |old: u64| Ok(old.to_string());
                 let state = state.schema_version(3).migrate(1, to_text).migrate(2, same);
-                drop(state.list::<u64>());
+                declared(state.list::<u64>());
             }
             7 => {
                 let entry = |key: u64, value: u64| Ok((key, value));
-                drop(state.schema_version(2).migrate_entries(1, entry).list::<u64>());
+                declared(state.schema_version(2).migrate_entries(1, entry).list::<u64>());
             }
             8 => {
                 let entry = |key: u64, value: u64| Ok((key.to_string(), value));
-                drop(state.schema_version(2).migrate_entries(1, entry).map::<u64, u64>());
+                declared(state.schema_version(2).migrate_entries(1, entry).map::<u64, u64>());
             }
-            9 => drop(state.schema_version(0).value::<u64>()),
-            10 => drop(state.schema_version(2).migrate(1, same).raw_operator()),
+            9 => declared(state.schema_version(0).value::<u64>()),
+            10 => declared(state.schema_version(2).migrate(1, same).raw_operator()),
             11 => {
                 let step = |_: &[u8], old: u64| Ok(Some(old));
-                drop(state.schema_version(2).migrate_with_key(1, step).union_list::<u64>());
+                declared(state.schema_version(2).migrate_with_key(1, step).union_list::<u64>());
             }
-            _ => drop(state.schema_version(u32::MAX).migrate(u32::MAX, same).value::<u64>()),
+            _ => declared(state.schema_version(u32::MAX).migrate(u32::MAX, same).value::<u64>()),
         }
     }
 }

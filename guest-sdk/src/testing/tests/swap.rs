@@ -117,11 +117,11 @@ impl<const HOW: usize> Version for Misfit<HOW> {
         match HOW {
             0 => setup.value_state("other"),
             1 => {
-                let _ = setup.list_state::<u64>("count");
+                setup.list_state::<u64>("count");
                 setup.value_state("other")
             }
             2 => {
-                let _ = setup.value_state::<i64>("count");
+                setup.value_state::<i64>("count");
                 setup.value_state("other")
             }
             3 => setup.state("count").schema_version(2).value(),
