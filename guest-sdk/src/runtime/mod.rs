@@ -2,8 +2,7 @@
 //!
 //! ```text
 //!   host ── describe, open, process, fire, poll, close ──> component ──> Instance ──> Operator
-//!           describe-migrations, migrate
-//!                                                           (export!)          an adaptor a kind
+//!           describe-migrations, migrate                  (export!)          an adaptor a kind
 //! ```
 //!
 //! A new kind of function is one adaptor: a type that implements [`Adaptor`] (what it declares, how
