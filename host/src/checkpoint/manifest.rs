@@ -520,12 +520,6 @@ mod tests {
         assert_eq!(Manifest::decode(file, "the fixture").expect("it is valid"), manifest());
     }
 
-    #[test]
-    #[ignore]
-    fn writefix() {
-        std::fs::write("src/checkpoint/fixtures/manifest-2", manifest_2().encode()).unwrap();
-    }
-
     /// The format of version 2 can be read for ever.
     #[test]
     fn reads_format_2() {
