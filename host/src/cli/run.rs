@@ -17,7 +17,7 @@ use crate::flow::{Metrics, StopFlag, StopReason};
 use crate::job::control::{Control, Registry, Server};
 use crate::job::plan::{Plan, SinkConnector};
 use crate::job::{
-    self, CodeChoice, Report, Requests, Restore, RunOptions, Status, check,
+    self, CodeChoice, Codes, Report, Requests, Restore, RunOptions, Status, check_with,
 };
 use crate::wasm::{Engine, LogSink};
 
@@ -65,7 +65,15 @@ pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
     if let Some(path) = &arguments.report {
         check_report(path)?;
     }
-    let plan = check(arguments.job.load()?, &Engine::new()?)?;
+    let (file, engine) = (arguments.job.load()?, Engine::new()?);
+    let codes = match (&restore, arguments.code) {
+        (Restore::At(located), Code::Checkpoint) => job::codes_of(located, &engine)?,
+        (Restore::Latest, Code::Checkpoint) => job::latest(&file)
+            .and_then(|located| job::codes_of(&located, &engine).ok())
+            .unwrap_or_default(),
+        _ => Codes::new(),
+    };
+    let plan = check_with(file, &engine, &codes)?;
     ui.warnings(&plan);
     let code = match arguments.code {
         Code::Checkpoint => CodeChoice::Checkpoint,
