@@ -34,7 +34,7 @@ fn settle(job: &Swapping, version: &str) {
 }
 
 fn survives(backend: &str, seed: u64) {
-    let job = Swapping::new("swap-killed", backend, 400_000);
+    let job = Swapping::new("swap-killed", backend, 4_000_000);
     let mut random = Random::new(seed);
     for turn in 0..KILLS {
         let asked = if turn < KILLS * 2 / 3 { BEFORE } else { AFTER };
