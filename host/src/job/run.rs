@@ -13,7 +13,7 @@ use super::build::NamedTask;
 use super::check::make_way;
 use super::control::FunctionStatus;
 use super::environment::Environment;
-use super::plan::{Plan, RetainPlan, SinkConnector};
+use super::plan::{OperatorPlan, Plan, RetainPlan, SinkConnector};
 use super::report::Report;
 use super::requests::Requests;
 use super::restart::{Decision, Restarts};
@@ -269,12 +269,16 @@ impl<'a> Run<'a> {
         let progress = conductor.progress();
         let is_checkpoint = |last: &Completed| last.kind == Kind::Checkpoint;
         self.has_checkpoint |= progress.last.as_ref().is_some_and(is_checkpoint);
-        let function = |operator: &super::plan::OperatorPlan| FunctionStatus {
+        let unconfirmed = progress.unconfirmed.as_ref().map(|swap| swap.operator);
+        let function = |(index, operator): (usize, &OperatorPlan)| FunctionStatus {
             operator: operator.id.clone(),
             sha256: *operator.component.digest(),
-            swap: self.swaps.noted(&operator.id).map(str::to_owned),
+            swap: match unconfirmed {
+                Some(swapped) if swapped == index => Some("not confirmed yet".into()),
+                _ => self.swaps.noted(&operator.id).map(str::to_owned),
+            },
         };
-        let functions = conductor.plan().operators.iter().map(function).collect();
+        let functions = conductor.plan().operators.iter().enumerate().map(function).collect();
         self.options.requests.note(&progress, functions);
     }
 
