@@ -32,15 +32,15 @@ impl<M> Harness<M> {
     ///
     /// impl RichMapFunction for Count {
     ///     type In<'a> = &'a str;
-    ///     type Out = u32;
+    ///     type Out = Csv<(u32,)>;
     ///
     ///     fn open(setup: &mut Setup) -> Result<Self> {
     ///         Ok(Self(setup.value_state("count")))
     ///     }
-    ///     fn map(&mut self, _: &str, ctx: &mut MapContext<'_>) -> Result<u32> {
+    ///     fn map(&mut self, _: &str, ctx: &mut MapContext<'_>) -> Result<Self::Out> {
     ///         let count = self.0.value(ctx)?.unwrap_or(0) + 1;
     ///         self.0.update(ctx, &count)?;
-    ///         Ok(count)
+    ///         Ok(Csv((count,)))
     ///     }
     /// }
     ///
