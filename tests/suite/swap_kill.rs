@@ -10,6 +10,9 @@ use tidegate_tests::swapping::{FAST, Swapping};
 
 const KILLS: usize = 100;
 
+/// So often is a swap asked for that is not answered with yes.
+const TRIES: u32 = 12;
+
 /// What is asked of the job while it lives: the version, and the arguments.
 const BEFORE: &[(&str, &[&str])] = &[
     ("swap-v2", &["--confirm-after", "1"]),
@@ -32,15 +35,26 @@ fn survives(backend: &str, seed: u64) {
         let asked = if turn < KILLS * 2 / 3 { BEFORE } else { AFTER };
         let running = job.run("latest").start();
         let (version, arguments) = *random.choose(asked);
+        // Half of them die after the swap, the others around it or while they start.
+        let (waits_for_job, waits_for_swap) = (!random.once_in(8), random.once_in(2));
+        let time = Duration::from_millis(random.between(0, 200) as u64);
         let lives = AtomicBool::new(true);
         thread::scope(|scope| {
-            // It fails if the job is not there yet, still has another swap to confirm, or dies.
-            scope.spawn(|| {
+            // It fails if the job is not there yet, has another swap to confirm, refuses, or dies.
+            let swap = scope.spawn(|| {
+                let mut tries = 0..TRIES;
                 while lives.load(Ordering::Relaxed)
+                    && tries.next().is_some()
                     && job.swap(version, arguments).run().status != Some(0)
                 {}
             });
-            running.kill_after(Duration::from_millis(random.between(50, 500) as u64));
+            if waits_for_job {
+                job.wait(|status| status["nodes"][1]["records_in"].as_u64() > Some(0));
+                if waits_for_swap {
+                    swap.join().expect("it does not panic");
+                }
+            }
+            running.kill_after(time);
             lives.store(false, Ordering::Relaxed);
         });
     }
