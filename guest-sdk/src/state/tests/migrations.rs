@@ -196,7 +196,7 @@ impl Declare for Others {
         let state = setup.state("thinned").schema_version(2);
         state
             .migrate_entries_or_drop(1, |number: u32, text: String| {
-                Ok(number.is_multiple_of(2).then(|| (text, number)))
+                Ok(number.is_multiple_of(2).then_some((text, number)))
             })
             .map::<String, u32>();
         let state = setup.state("odd").schema_version(2);
