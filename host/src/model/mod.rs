@@ -4,6 +4,7 @@
 
 mod batch;
 mod declaration;
+mod digest;
 mod fault;
 mod key;
 mod limits;
@@ -16,6 +17,7 @@ pub use declaration::{
     Declaration, Format, Input, Kind, OperatorStateDeclaration, Output, Parameter, Redistribution,
     StateDeclaration, StateKind,
 };
+pub use digest::{Digest, NoDigest};
 pub use fault::{Fault, FaultReason};
 pub use key::{KeyGroup, KeyHash, MAX_PARALLELISM_DEFAULT, MAX_PARALLELISM_LIMIT, PartitionId};
 pub use limits::Limits;

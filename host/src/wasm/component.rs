@@ -11,8 +11,8 @@ use super::instance::Instance;
 use super::{Engine, LogSink, ttl};
 use crate::error::{Error, Result};
 use crate::model::{
-    Declaration, Fault, Format, Input, Kind, Limits, OperatorStateDeclaration, Output, Parameter,
-    Redistribution, StateDeclaration, StateKind,
+    Declaration, Digest, Fault, Format, Input, Kind, Limits, OperatorStateDeclaration, Output,
+    Parameter, Redistribution, StateDeclaration, StateKind,
 };
 
 /// The version of the contract that this host runs: that of the package in `wit/`.
@@ -35,6 +35,8 @@ pub struct Component {
 struct Inner {
     engine: Engine,
     name: String,
+    bytes: Arc<[u8]>,
+    digest: Digest,
     pre: OperatorPre<GuestState>,
     imports: Vec<String>,
     declaration: Declaration,
@@ -87,7 +89,15 @@ impl Component {
         let pre = OperatorPre::new(pre).map_err(mismatch)?;
         let declaration = describe(engine, name, &pre)?;
         check_declaration(name, &declaration)?;
-        let inner = Inner { engine: engine.clone(), name: name.into(), pre, imports, declaration };
+        let inner = Inner {
+            engine: engine.clone(),
+            name: name.into(),
+            bytes: bytes.into(),
+            digest: Digest::of(bytes),
+            pre,
+            imports,
+            declaration,
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -110,6 +120,16 @@ impl Component {
     /// The name it was loaded under.
     pub fn name(&self) -> &str {
         &self.inner.name
+    }
+
+    /// The file that it was made from.
+    pub fn bytes(&self) -> &Arc<[u8]> {
+        &self.inner.bytes
+    }
+
+    /// The digest of that file.
+    pub fn digest(&self) -> &Digest {
+        &self.inner.digest
     }
 
     pub(super) fn engine(&self) -> &Engine {
