@@ -74,6 +74,7 @@ fn open(component: Component) -> Result<Operator> {
         limits: Limits::default(),
         log: LogSink::none(),
         rejections: Box::new(FailFast),
+        captures: None,
     };
     let states = settings.component.declaration().states.iter().map(StateSettings::from);
     let state = KeyedState::on_heap(Lifetimes::new(states), MAX_PARALLELISM_DEFAULT);

@@ -80,6 +80,14 @@ pub fn user_id() -> io::Result<u32> {
     socket.peer_cred().map(|credentials| credentials.uid())
 }
 
+/// Fills memory with bytes that nobody can foretell.
+///
+/// # Errors
+/// If the system gives none.
+pub fn fill_randomly(bytes: &mut [u8]) -> io::Result<()> {
+    getrandom::fill(bytes).map_err(|cause| io::Error::other(cause.to_string()))
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::MetadataExt;

@@ -134,6 +134,7 @@ fn operator(component: &Component) -> Operator {
         limits: Limits::default(),
         log: LogSink::none(),
         rejections: Box::new(FailFast),
+        captures: None,
     };
     let states = settings.component.declaration().states.iter().map(StateSettings::from);
     let state = KeyedState::on_heap(Lifetimes::new(states), MAX_PARALLELISM_DEFAULT);

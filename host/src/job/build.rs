@@ -17,11 +17,11 @@ use crate::error::{Error, Result};
 use crate::flow::{
     DeadLetters, Edge, EdgeKey, Event, Extractor, InputChannel, Inputs, NodeMetrics, OperatorParts,
     OperatorRejections, OperatorTask, Outlet, Outlets, PartitionOf, Rejects, SinkSettings,
-    Snapshotter, SourceControl, SourceSettings, SourceTask, StopFlag, Task, Waker, channel,
-    node_fault_error, open_sink, open_source, required_fields,
+    Snapshotter, SourceControl, SourceSettings, SourceTask, StopFlag, Task, Waker, captures_to,
+    channel, node_fault_error, open_sink, open_source, required_fields,
 };
 use crate::model::{Fault, FaultReason, TIME_NONE};
-use crate::operator::{Operator, OperatorSettings};
+use crate::operator::{Captures, Operator, OperatorSettings};
 use crate::state::OperatorState;
 use crate::wasm::{LogSink, OpenContext};
 
@@ -300,6 +300,7 @@ impl Builder<'_> {
             limits: plan.limits.clone(),
             log: self.guest_log(&plan.id, partition),
             rejections: Box::new(rejections),
+            captures: self.captures(),
         };
         let located = self.parts.restored.map(|from| from.located);
         let (keyed, shared) =
@@ -347,6 +348,11 @@ impl Builder<'_> {
         let log = self.guest_log(&plan.id, partition);
         Extractor::open(&plan.component, open_context(plan, 0), &plan.limits, log, input)
             .map_err(|fault| open_error("operator", &plan.id, &fault))
+    }
+
+    fn captures(&self) -> Option<Captures> {
+        let RunOptions { capture, log, .. } = self.parts.options;
+        capture.as_ref().map(|folder| captures_to(folder, log.clone()))
     }
 
     /// The job's log for one partition's function: says whose line it is, and drops lines past a

@@ -3,6 +3,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
 use std::thread;
@@ -49,6 +50,8 @@ pub struct RunOptions {
     pub metrics: Arc<Metrics>,
     /// What to begin with.
     pub restore: Restore,
+    /// The folder for calls at which functions fault, if they shall be captured.
+    pub capture: Option<PathBuf>,
     /// What is asked of the job while it runs, and what is told of it.
     pub requests: Arc<Requests>,
 }

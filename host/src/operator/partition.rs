@@ -14,6 +14,7 @@ use crate::wasm::{
     TimerOperation,
 };
 
+use super::capture::Captures;
 use super::firing::{Firing, Firings, Overdue, Place};
 use super::outputs::{Fired, Outputs};
 use super::partition_state::PartitionState;
@@ -32,6 +33,8 @@ pub struct OperatorSettings {
     pub log: LogSink,
     /// What becomes of records and timers at which it faults.
     pub rejections: Box<dyn Rejections + Send>,
+    /// Where the calls go at which it faults, if anybody wants them.
+    pub captures: Option<Captures>,
 }
 
 /// One partition of an operator.
@@ -71,7 +74,8 @@ impl Operator {
         watermark: i64,
     ) -> Result<Self, Fault> {
         let declaration = settings.component.declaration();
-        let state = PartitionState::new(&settings, keyed, operator);
+        let OperatorSettings { component, context, limits, .. } = &settings;
+        let state = PartitionState::new(component, context, limits, keyed, operator);
         let orders_all = declaration.timers_write_operator_state();
         let columns = vec![StateColumn::default(); declaration.states.len()];
         let fired = Fired::new(declaration.outputs.len());
@@ -173,6 +177,7 @@ impl Operator {
                     None => alone_until = self.segment.end,
                 },
                 Err(fault) => {
+                    self.capture_record(input, &fault, batch, now);
                     self.reject_record(&fault, batch, start)?;
                     start += 1;
                 }

@@ -1,11 +1,11 @@
 //! The keys, states and timers of one partition, changed by checked effects only.
 
-use super::partition::OperatorSettings;
 use crate::error::Result as HostResult;
 use crate::model::{Batch, Fault, FaultReason, Limits, TimeDomain, TtlUpdate};
 use crate::state::{Held, KeyedState, OperatorState, Slot, StateChange};
 use crate::wasm::{
-    Effects, OperatorStateColumn, StateChanges, StateColumn, TimerChange, TimerOperation,
+    Component, Effects, OpenContext, OperatorStateColumn, StateChanges, StateColumn, TimerChange,
+    TimerOperation,
 };
 
 /// All that a partition remembers between calls.
@@ -24,21 +24,23 @@ pub(super) struct PartitionState {
 
 impl PartitionState {
     pub(super) fn new(
-        settings: &OperatorSettings,
+        component: &Component,
+        context: &OpenContext,
+        limits: &Limits,
         keyed: KeyedState,
         operator: OperatorState,
     ) -> Self {
-        let declaration = settings.component.declaration();
+        let declaration = component.declaration();
         let states = declaration.states.iter().map(|state| state.name.clone()).collect();
         // Where reads are accesses, each writes new access times to all that it reads.
         let notes_reads = |state: usize| {
-            let ttl = settings.context.ttl.get(state).copied().flatten();
+            let ttl = context.ttl.get(state).copied().flatten();
             ttl.is_some_and(|ttl| ttl.update == TtlUpdate::OnReadAndWrite)
         };
-        let reads_held_state = settings.component.reads_held_state();
+        let reads_held_state = component.reads_held_state();
         let whole_max = (0..declaration.states.len()).map(|state| {
             match reads_held_state && !notes_reads(state) {
-                true => settings.limits.whole_state_bytes,
+                true => limits.whole_state_bytes,
                 false => usize::MAX,
             }
         });

@@ -1,6 +1,8 @@
 //! What a call returned, checked. Everything here came from untrusted code and is hostile until
 //! [`check`] has seen it: after that, every index is in range and every column is well formed.
 
+use serde::Serialize;
+
 use super::bindings::types;
 use crate::model::{
     Declaration, Fault, FaultReason, Format, Limits, Packed, Redistribution, STAMP_BYTES,
@@ -67,7 +69,8 @@ pub enum NextPoll {
 }
 
 /// What happens to a timer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum TimerOperation {
     /// It will fire.
     Register,

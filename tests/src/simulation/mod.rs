@@ -209,6 +209,7 @@ impl Simulation {
             requests: Arc::new(Requests::new(&plan.name, metrics.clone())),
             metrics,
             restore: Restore::Latest,
+            capture: None,
         };
         let mut ground = Ground::open(plan, environment)?;
         let mut failures = 0;
