@@ -16,7 +16,11 @@ const FIXTURE_BYTES_MAX: u64 = 1 << 30;
 /// cannot be written is a warning: the job does not depend on it.
 pub fn captures_to(folder: &Path, log: LogSink) -> Captures {
     let folder = folder.to_owned();
+    let mut is_full = false;
     Captures::new(move |fixture| {
+        if is_full {
+            return;
+        }
         let node = format!("{}/{}", fixture.operator, fixture.partition);
         match write(&folder, fixture) {
             Ok(Some(path)) => {
@@ -25,9 +29,10 @@ pub fn captures_to(folder: &Path, log: LogSink) -> Captures {
                 log.write(LogLevel::Info, &line);
             }
             Ok(None) => {
+                is_full = true;
                 let line = format!(
-                    "{node}: {} holds {CAPTURES_MAX} captured calls of it already, so this one is \
-                     not captured",
+                    "{node}: {} holds {CAPTURES_MAX} captured calls of it already, so no more are \
+                     captured",
                     folder.display()
                 );
                 log.write(LogLevel::Warn, &line);

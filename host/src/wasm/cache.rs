@@ -7,10 +7,10 @@
 //!   <digest>-<engine>              magic · HMAC-SHA-256 of name and artifact · artifact
 //! ```
 //! The name says from which file the artifact was compiled (its digest), and by which compiler with
-//! which settings (a hash over the version of wasmtime, its settings and the processor's abilities).
+//! which settings (a hash over wasmtime's version, its settings and the processor's abilities).
 //!
-//! An artifact is machine code that runs outside the sandbox. It is used only if it carries the code
-//! of the key, so if a process that could read the key wrote it: one of this user, who needs no
+//! An artifact is machine code that runs outside the sandbox. It is used only if it carries the
+//! code of the key, so if a process that could read the key wrote it: one of this user, who needs no
 //! cache to run code of theirs. Whatever else is there, as an entry that is stale, cut off, or was
 //! changed or renamed, is removed, and the component compiled anew.
 
@@ -178,7 +178,7 @@ impl Cache {
     /// The content of a file that nobody but the user can have written; none if that is not so, or
     /// it is longer than `bytes_max`.
     fn read(&self, path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
-        let mut file = File::open(path)?;
+        let file = File::open(path)?;
         // Of the open file, so that nobody can exchange it meanwhile.
         let metadata = file.metadata()?;
         let is_wanted = metadata.is_file() && metadata.len() <= bytes_max;
@@ -186,7 +186,7 @@ impl Cache {
             return Ok(None);
         }
         let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
-        file.by_ref().take(bytes_max).read_to_end(&mut bytes)?;
+        file.take(bytes_max).read_to_end(&mut bytes)?;
         Ok(Some(bytes))
     }
 

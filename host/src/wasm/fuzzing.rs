@@ -286,12 +286,12 @@ fn apply(effects: &Effects, declaration: &Declaration, call: &Extent<'_>) {
     keyed.enter(&keys, &hashes, &mut slots).expect("there is no store that could fail");
     keyed.set_clocks(TIME_NONE, 0);
     for changes in &effects.states {
-        let changed = changes.keys.iter().zip(&changes.operations).zip(changes.entries.iter());
-        let change = |((&key, &operation), entry)| {
-            let slot = slots[key as usize];
-            StateChange { slot, operation, entry }
-        };
-        keyed.apply(changes.state, changed.map(change));
+        let changed = (0..changes.keys.len()).map(|index| StateChange {
+            slot: slots[changes.keys[index] as usize],
+            operation: changes.operations[index],
+            entry: changes.entries.get(index),
+        });
+        keyed.apply(changes.state, changed);
     }
     let key_of: Vec<u32> = match call.keys {
         0 => Vec::new(),
