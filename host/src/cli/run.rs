@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::flow::{Metrics, StopFlag, StopReason};
 use crate::job::control::{Control, Registry, Server};
 use crate::job::plan::{Plan, SinkConnector};
-use crate::job::{self, Report, Requests, Restore, RunOptions, Status, check};
+use crate::job::{self, CodeChoice, Report, Requests, Restore, RunOptions, Status, check};
 use crate::wasm::LogSink;
 
 /// Run a job until its input ends
@@ -35,6 +35,10 @@ pub struct Arguments {
     /// there is none), nothing, or the checkpoint or savepoint at a path
     #[arg(long, value_name = "latest|none|PATH")]
     restore: Option<String>,
+    /// With --restore, which functions go on: those that the checkpoint belongs to, or those of the
+    /// job file, if they can take over its state
+    #[arg(long, value_name = "checkpoint|job", default_value = "checkpoint")]
+    code: Code,
     /// Write each call at which a function faults to a file of this folder, for `tidegate replay`:
     /// the first 10 of each partition
     #[arg(long, value_name = "DIR")]
@@ -42,6 +46,15 @@ pub struct Arguments {
     /// Write what was counted as JSON
     #[arg(long, value_name = "FILE.json")]
     report: Option<PathBuf>,
+}
+
+/// Which functions go on from a checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Code {
+    /// Those that it belongs to.
+    Checkpoint,
+    /// Those of the job file.
+    Job,
 }
 
 /// Checks the job, runs it, tells what it did.
@@ -60,7 +73,11 @@ pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
     }
     let plan = check(arguments.job.load()?, &engine::start(ui)?)?;
     ui.warnings(&plan);
-    let (report, outcome) = run_watched(&plan, restore, arguments.capture.clone(), ui)?;
+    let code = match arguments.code {
+        Code::Checkpoint => CodeChoice::Checkpoint,
+        Code::Job => CodeChoice::Job,
+    };
+    let (report, outcome) = run_watched(&plan, (restore, code), arguments.capture.clone(), ui)?;
     let reported = arguments.report.as_ref().map_or(Ok(()), |path| write_report(path, &report));
     // What ended the job matters more than a report that could not be written.
     outcome?;
@@ -76,7 +93,7 @@ pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
 /// Runs the job with its progress on the terminal and an ear for Ctrl-C.
 fn run_watched(
     plan: &Plan,
-    restore: Restore,
+    (restore, code): (Restore, CodeChoice),
     capture: Option<PathBuf>,
     ui: &Ui,
 ) -> Result<(Report, Result<()>)> {
@@ -92,7 +109,8 @@ fn run_watched(
     let requests = Arc::new(Requests::new(&plan.name, Arc::clone(&metrics)));
     // Open as long as the job runs.
     let _server = serve(plan, &requests, ui);
-    Ok(job::run(plan, &RunOptions { stop, metrics, log, restore, capture, requests }))
+    let options = RunOptions { stop, metrics, log, restore, code, capture, requests };
+    Ok(job::run(plan, &options))
 }
 
 /// Opens the job's control socket. A job runs without one, too.

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::model::{
     Bytes, Digest, Fault, Kind, Limits, Redistribution, StateKind, TimeDomain, Ttl,
 };
-use crate::state::{is_encoding, kind_of};
+use crate::state::is_encoding;
 
 /// The version of the form. It rises when fixtures change so that an older program would read them
 /// wrongly.
@@ -164,7 +164,7 @@ impl Fixture {
         }
         let of_operator = self.operator_states.iter();
         let of_operator: BTreeMap<&str, StateKind> =
-            of_operator.map(|state| (state.name.as_str(), kind_of(state.redistribution))).collect();
+            of_operator.map(|state| (state.name.as_str(), state.redistribution.kind())).collect();
         let operator_state = self.operator_state.iter();
         let mut problems = operator_state.filter_map(|states| find_problem(states, &of_operator));
         if let Some(problem) = problems.next() {

@@ -8,12 +8,14 @@
 mod capture;
 mod firing;
 mod fixture;
+mod migration;
 mod outputs;
 mod partition;
 mod partition_state;
 mod rejected;
 mod replay;
 mod segment;
+mod shadow;
 
 pub use capture::{CAPTURES_MAX, Captures};
 pub use firing::Firings;
@@ -22,6 +24,7 @@ pub use fixture::{
     FixtureState,
 };
 pub use outputs::Outputs;
-pub use partition::{Operator, OperatorSettings};
+pub use partition::{Operator, OperatorSettings, Replacement};
 pub use rejected::{Cause, Rejected, Rejections};
 pub use replay::{Replay, replay};
+pub use shadow::{Shadow, ShadowReport};

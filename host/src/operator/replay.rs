@@ -1,17 +1,19 @@
 //! Makes a captured call again, with any version of the function: the state that the fixture holds,
-//! the same limits, no dataflow. Called by `tidegate replay`.
+//! migrated if the version wants that, the same limits, no dataflow. Called by `tidegate replay`.
 
 use super::fixture::{Fixture, FixtureInput};
-use super::partition_state::PartitionState;
+use super::partition::{Operator, OperatorSettings};
+use super::rejected::{Rejected, Rejections};
 use crate::error::{Error, Result};
 use crate::model::{
-    Bytes, Declaration, Fault, KeyHash, MAX_PARALLELISM_DEFAULT, Packed, TimeDomain, Ttl,
+    Bytes, Declaration, Fault, KeyHash, MAX_PARALLELISM_DEFAULT, Packed, StateDeclaration,
+    TIME_NONE, TimeDomain, Ttl,
 };
 use crate::state::entry::{Entry, EntryKind};
-use crate::state::{KeyedState, Lifetimes, OperatorState, Restamp, Slot, StateSettings, kind_of};
-use crate::wasm::{
-    Call, CallInput, Component, Instance, LogSink, NamedEffects, OpenContext, StateColumn,
+use crate::state::{
+    Fate, KeyedState, Layout, OperatorForm, OperatorState, Slot, Stamps, changed_forms,
 };
+use crate::wasm::{Call, CallInput, Component, LogSink, NamedEffects, OpenContext};
 
 /// What became of a call that was made again.
 #[derive(Debug)]
@@ -20,6 +22,15 @@ pub struct Replay {
     pub outcome: Result<NamedEffects, Fault>,
     /// What was left out of the fixture because this version of the function does not have it.
     pub notes: Vec<String>,
+}
+
+/// One call that faults is the answer, and nothing to be rejected.
+struct OneCall;
+
+impl Rejections for OneCall {
+    fn reject(&mut self, rejected: &Rejected<'_>) -> Result<()> {
+        unreachable!("nothing is processed, but {:?} was rejected", rejected.cause)
+    }
 }
 
 /// Makes the call of a fixture. The same component gives the same each time.
@@ -31,62 +42,76 @@ pub fn replay(fixture: &Fixture, component: &Component, log: LogSink) -> Result<
     let declaration = component.declaration();
     check_input(fixture, declaration)?;
     let mut notes = Vec::new();
-    let states = match_states(fixture, declaration, &mut notes)?;
-    let operator = restore_operator_state(fixture, declaration, &mut notes)?;
-    let context = open_context(fixture, declaration, &states, &mut notes);
+    check_states(fixture, component, &mut notes)?;
+    let context = open_context(fixture, declaration, &mut notes);
     let keys: Packed = fixture.keys.iter().map(|key| &key.key.0).collect();
-    let (keyed, slots) = restore_keys(fixture, declaration, &states, &context.ttl, &keys)?;
-    let state = PartitionState::new(component, &context, &fixture.limits, keyed, operator);
-    let outcome = Instance::open(component, &context, &fixture.limits, log)
-        .and_then(|instance| call(instance, fixture, declaration, state, &keys, &slots));
+    let (keyed, slots) = restore_keys(fixture, declaration, &context.ttl, &keys)?;
+    let settings = OperatorSettings {
+        component: component.clone(),
+        context,
+        limits: fixture.limits.clone(),
+        log,
+        rejections: Box::new(OneCall),
+        captures: None,
+    };
+    let operator_state = restore_operator_state(fixture, declaration);
+    let outcome = match Operator::open(settings, keyed, operator_state, TIME_NONE) {
+        Ok(mut operator) => {
+            operator.migrate_operator_states()?;
+            operator.state.keyed.load(&slots)?;
+            operator.migrate(&slots)?;
+            operator.call_again(fixture, &keys, &slots)
+        }
+        Err(fault) => Err(fault),
+    };
     Ok(Replay { outcome, notes })
 }
 
-fn call(
-    mut instance: Instance,
-    fixture: &Fixture,
-    declaration: &Declaration,
-    mut state: PartitionState,
-    keys: &Packed,
-    slots: &[Slot],
-) -> Result<NamedEffects, Fault> {
-    let mut columns = vec![StateColumn::default(); declaration.states.len()];
-    state.read(slots, &mut columns);
-    let mut values = Packed::default();
-    let (mut timestamps, mut watermarks, mut key_of) = (Vec::new(), Vec::new(), Vec::new());
-    let input = match &fixture.input {
-        FixtureInput::Records { input, records } => {
-            for record in records {
-                values.push(&record.value.0);
-                timestamps.push(record.timestamp);
-                watermarks.push(record.watermark);
-                key_of.extend(record.key);
+impl Operator {
+    fn call_again(
+        &mut self,
+        fixture: &Fixture,
+        keys: &Packed,
+        slots: &[Slot],
+    ) -> Result<NamedEffects, Fault> {
+        self.state.read(slots, &mut self.columns);
+        let mut values = Packed::default();
+        let (mut timestamps, mut watermarks, mut key_of) = (Vec::new(), Vec::new(), Vec::new());
+        let input = match &fixture.input {
+            FixtureInput::Records { input, records } => {
+                for record in records {
+                    values.push(&record.value.0);
+                    timestamps.push(record.timestamp);
+                    watermarks.push(record.watermark);
+                    key_of.extend(record.key);
+                }
+                CallInput::Records {
+                    input: *input,
+                    values: (&values.bytes, &values.ends),
+                    timestamps: &timestamps,
+                    watermarks: &watermarks,
+                    key_of: &key_of,
+                }
             }
-            CallInput::Records {
-                input: *input,
-                values: (&values.bytes, &values.ends),
-                timestamps: &timestamps,
-                watermarks: &watermarks,
-                key_of: &key_of,
+            FixtureInput::Timers { domain, timestamps, watermarks } => {
+                key_of.extend((0_u32..).take(timestamps.len()));
+                CallInput::Timers { domain: *domain, timestamps, watermarks }
             }
-        }
-        FixtureInput::Timers { domain, timestamps, watermarks } => {
-            key_of.extend((0_u32..).take(timestamps.len()));
-            CallInput::Timers { domain: *domain, timestamps, watermarks }
-        }
-    };
-    let (held, operator_states) = state.for_call();
-    let effects = instance.call(&Call {
-        input,
-        keys,
-        states: &columns,
-        held,
-        operator_states: &operator_states,
-        processing_time: fixture.processing_time,
-    })?;
-    let slot_of = |origin: u32| slots[key_of[origin as usize] as usize];
-    state.check_limits(&effects, slots, slot_of, &fixture.limits)?;
-    Ok(NamedEffects::of(&effects, declaration, keys, &key_of))
+        };
+        let (held, operator_states) = self.state.for_call();
+        let effects = self.instance.call(&Call {
+            input,
+            keys,
+            states: &self.columns,
+            held,
+            operator_states: &operator_states,
+            processing_time: fixture.processing_time,
+        })?;
+        let slot_of = |origin: u32| slots[key_of[origin as usize] as usize];
+        self.state.check_limits(&effects, slots, slot_of, &fixture.limits)?;
+        let declaration = self.settings.component.declaration();
+        Ok(NamedEffects::of(&effects, declaration, keys, &key_of))
+    }
 }
 
 /// Whether the component takes such records or timers at all.
@@ -110,63 +135,75 @@ fn check_input(fixture: &Fixture, declaration: &Declaration) -> Result<()> {
     .hint("name a version of the function that was captured"))
 }
 
-/// For each declared state, the index of the fixture's state of that name.
-fn match_states(
-    fixture: &Fixture,
-    declaration: &Declaration,
-    notes: &mut Vec<String>,
-) -> Result<Vec<Option<usize>>> {
-    for captured in &fixture.states {
-        let name = &captured.name;
-        let Some(declared) = declaration.states.iter().find(|state| state.name == *name) else {
+/// Whether the component can take over the states of the fixture, all of them by name.
+fn check_states(fixture: &Fixture, component: &Component, notes: &mut Vec<String>) -> Result<()> {
+    let declaration = component.declaration();
+    let mut check = |name: &String, had: (String, u32), has: Option<(String, u32)>| -> Result<()> {
+        let Some(has) = has else {
             notes.push(format!("the component has no state {name:?}: it is left out"));
-            continue;
+            return Ok(());
         };
-        if declared.kind != captured.kind {
+        let ((old_kind, from), (new_kind, to)) = (had, has);
+        if old_kind != new_kind {
             return Err(Error::input(format!(
-                "state {name:?} is a {:?} state in the fixture and a {:?} state in the component",
-                captured.kind, declared.kind
+                "state {name:?} is a {old_kind} in the fixture and a {new_kind} in the component"
             )));
         }
-        let (old, new) = (captured.schema_version, declared.schema_version);
-        if old != new {
-            notes.push(format!("state {name:?} has schema version {new}, the fixture has {old}"));
+        let is_step = |version: u32| {
+            let mut steps = component.migrations().iter();
+            steps.any(|step| step.state == *name && step.from_version == version)
+        };
+        if from > to || !(from..to).all(is_step) {
+            return Err(Error::input(format!(
+                "state {name:?} has schema version {from} in the fixture; the component has {to} \
+                 and no migration from there"
+            )));
         }
+        Ok(())
+    };
+    for had in &fixture.states {
+        let has = declaration.states.iter().find(|state| state.name == had.name);
+        let kind = |kind| format!("{kind:?} state").to_lowercase();
+        let has = has.map(|has| (kind(has.kind), has.schema_version));
+        check(&had.name, (kind(had.kind), had.schema_version), has)?;
     }
-    let index = |name: &String| fixture.states.iter().position(|state| state.name == *name);
-    Ok(declaration.states.iter().map(|state| index(&state.name)).collect())
+    for had in &fixture.operator_states {
+        let has = declaration.operator_states.iter().find(|state| state.name == had.name);
+        let has = has.map(|has| (has.redistribution.name().to_owned(), has.schema_version));
+        let kind = had.redistribution.name().to_owned();
+        check(&had.name, (kind, had.schema_version), has)?;
+    }
+    Ok(())
 }
 
-fn restore_operator_state(
-    fixture: &Fixture,
-    declaration: &Declaration,
-    notes: &mut Vec<String>,
-) -> Result<OperatorState> {
+fn restore_operator_state(fixture: &Fixture, declaration: &Declaration) -> OperatorState {
     let declared = &declaration.operator_states;
-    for captured in &fixture.operator_states {
-        let name = &captured.name;
-        match declared.iter().find(|state| state.name == *name) {
-            None => notes.push(format!("the component has no state {name:?}: it is left out")),
-            Some(found) if kind_of(found.redistribution) != kind_of(captured.redistribution) => {
-                return Err(Error::input(format!(
-                    "operator state {name:?} is a {} in the fixture and a {} in the component",
-                    captured.redistribution.name(),
-                    found.redistribution.name()
-                )));
-            }
-            Some(_) => {}
-        }
-    }
-    let Some(held) = &fixture.operator_state else { return Ok(OperatorState::new(declared)) };
-    let cell = |name| held.get(name).map(|Bytes(bytes)| bytes.clone()).unwrap_or_default();
-    let cells = declared.iter().map(|state| cell(&state.name));
-    Ok(OperatorState::restored(declared, cells.collect()))
+    let Some(held) = &fixture.operator_state else { return OperatorState::new(declared) };
+    let before: Vec<OperatorForm> = fixture
+        .operator_states
+        .iter()
+        .map(|state| OperatorForm {
+            name: state.name.clone(),
+            redistribution: state.redistribution,
+            schema_version: state.schema_version,
+            type_name: state.type_name.clone(),
+            is_declared: true,
+        })
+        .collect();
+    let forms = changed_forms(&before, declared);
+    let cell = |form: &OperatorForm| {
+        let had = before.iter().find(|had| had.name == form.name);
+        let version = had.map_or(form.schema_version, |had| had.schema_version);
+        let bytes = held.get(&form.name).map(|Bytes(bytes)| bytes.clone()).unwrap_or_default();
+        (bytes, version)
+    };
+    let cells = forms.iter().map(cell).collect();
+    OperatorState::restored(forms, cells)
 }
 
 fn open_context(
     fixture: &Fixture,
     declaration: &Declaration,
-    states: &[Option<usize>],
     notes: &mut Vec<String>,
 ) -> OpenContext {
     let is_declared = |name: &str| declaration.parameters.iter().any(|one| one.name == name);
@@ -177,10 +214,10 @@ fn open_context(
             .into_iter()
             .map(|(name, _)| format!("the component has no parameter {name:?}: it is left out")),
     );
-    // A state that was there keeps its form, of which access times are a part.
-    let ttl = declaration.states.iter().zip(states).map(|(declared, found)| match found {
-        Some(index) => fixture.states[*index].ttl,
-        None => declared.ttl,
+    // What the job file said of a state holds for the next version, too.
+    let ttl = declaration.states.iter().map(|declared| {
+        let had = fixture.states.iter().find(|had| had.name == declared.name);
+        had.map_or(declared.ttl, |had| had.ttl)
     });
     OpenContext {
         operator: fixture.operator.clone(),
@@ -191,27 +228,35 @@ fn open_context(
     }
 }
 
-/// The state and timers of the fixture's keys, and their slots.
+/// The state and timers of the fixture's keys, laid out for the component, and the keys' slots.
 fn restore_keys(
     fixture: &Fixture,
     declaration: &Declaration,
-    states: &[Option<usize>],
     ttl: &[Option<Ttl>],
     keys: &Packed,
 ) -> Result<(KeyedState, Vec<Slot>)> {
-    let settings = declaration.states.iter().zip(ttl);
-    let settings = settings.map(|(state, ttl)| StateSettings { kind: state.kind, ttl: *ttl });
-    let mut keyed = KeyedState::on_heap(Lifetimes::new(settings), MAX_PARALLELISM_DEFAULT);
+    let before: Vec<StateDeclaration> = fixture
+        .states
+        .iter()
+        .map(|state| StateDeclaration {
+            name: state.name.clone(),
+            kind: state.kind,
+            schema_version: state.schema_version,
+            type_name: state.type_name.clone(),
+            ttl: state.ttl,
+        })
+        .collect();
+    let ttl_before: Vec<Option<Ttl>> = before.iter().map(|state| state.ttl).collect();
+    let layout = Layout::new(&before, &ttl_before);
+    let mut keyed = KeyedState::on_heap(layout, MAX_PARALLELISM_DEFAULT);
     let hashes: Vec<KeyHash> = keys.iter().map(KeyHash::of).collect();
     let mut slots = Vec::new();
     keyed.enter(keys, &hashes, &mut slots)?;
-    let state_of: Vec<_> = (0..states.len()).map(|state| (state, Restamp::Keep)).collect();
     for (key, &slot) in fixture.keys.iter().zip(&slots) {
-        for (index, found) in (0_u16..).zip(states) {
-            let name = found.map(|found| &fixture.states[found].name);
-            let Some(Bytes(value)) = name.and_then(|name| key.states.get(name)) else { continue };
+        for (index, state) in (0_u16..).zip(&before) {
+            let Some(Bytes(value)) = key.states.get(&state.name) else { continue };
             let kind = EntryKind::State(index);
-            keyed.restore_entry(Entry { kind, key: &key.key.0, value }, &state_of)?;
+            keyed.restore_entry(Entry { kind, key: &key.key.0, value })?;
         }
         for &time in &key.event_timers {
             keyed.register_timer(TimeDomain::Event, slot, time);
@@ -220,5 +265,8 @@ fn restore_keys(
             keyed.register_timer(TimeDomain::Processing, slot, time);
         }
     }
+    let stamps = Stamps { watermark: TIME_NONE, processing: fixture.processing_time };
+    let layout = keyed.layout().changed(&declaration.states, ttl, Fate::Gone, stamps);
+    keyed.set_layout(layout, false);
     Ok((keyed, slots))
 }

@@ -8,6 +8,7 @@ use wasmtime::component::types::ComponentItem;
 use super::bindings::{OperatorPre, declarations};
 use super::guest_state::GuestState;
 use super::instance::Instance;
+use super::migrations::{Migration, check_steps};
 use super::{Engine, LogSink, ttl};
 use crate::error::{Error, Result};
 use crate::model::{
@@ -18,7 +19,7 @@ use crate::model::{
 /// The version of the contract that this host runs: that of the package in `wit/`.
 pub const CONTRACT_VERSION: &str = "0.1.0";
 
-const CONTRACT_PACKAGE: &str = "tidegate:function/";
+pub(super) const CONTRACT_PACKAGE: &str = "tidegate:function/";
 
 /// The interface of the contract that reads long lists and maps.
 const HELD_STATE: &str = "held-state";
@@ -40,6 +41,7 @@ struct Inner {
     pre: OperatorPre<GuestState>,
     imports: Vec<String>,
     declaration: Declaration,
+    migrations: Vec<Migration>,
 }
 
 impl std::fmt::Debug for Component {
@@ -86,8 +88,9 @@ impl Component {
         };
         let pre = engine.linker().instantiate_pre(&component).map_err(mismatch)?;
         let pre = OperatorPre::new(pre).map_err(mismatch)?;
-        let declaration = describe(engine, name, &pre)?;
+        let (declaration, migrations) = describe(engine, name, &pre)?;
         check_declaration(name, &declaration)?;
+        check_steps(name, &migrations, &declaration)?;
         // Only now: what is refused is not worth its place.
         if let Some(cache) = engine.cache().filter(|_| !is_kept) {
             cache.store(engine.wasmtime(), &digest, &component);
@@ -100,6 +103,7 @@ impl Component {
             pre,
             imports,
             declaration,
+            migrations,
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -107,6 +111,11 @@ impl Component {
     /// What the function says about itself.
     pub fn declaration(&self) -> &Declaration {
         &self.inner.declaration
+    }
+
+    /// The steps by which it takes older state to its own schema versions.
+    pub fn migrations(&self) -> &[Migration] {
+        &self.inner.migrations
     }
 
     /// What it imports: interfaces of the contract, or nothing.
@@ -135,7 +144,8 @@ impl Component {
         &self.inner.digest
     }
 
-    pub(super) fn engine(&self) -> &Engine {
+    /// What compiled it.
+    pub fn engine(&self) -> &Engine {
         &self.inner.engine
     }
 
@@ -224,7 +234,11 @@ fn other_version(name: &str, interface: &str) -> Error {
 }
 
 /// Asks a throw-away instance what it is.
-fn describe(engine: &Engine, name: &str, pre: &OperatorPre<GuestState>) -> Result<Declaration> {
+fn describe(
+    engine: &Engine,
+    name: &str,
+    pre: &OperatorPre<GuestState>,
+) -> Result<(Declaration, Vec<Migration>)> {
     let faulted = |fault: Fault| {
         let mut error =
             Error::input(format!("{name} faulted when asked to describe itself: {fault}"));
@@ -233,8 +247,9 @@ fn describe(engine: &Engine, name: &str, pre: &OperatorPre<GuestState>) -> Resul
         }
         error
     };
-    let declaration = Instance::describe(engine, pre, &Limits::default(), LogSink::none());
-    Ok(convert(declaration.map_err(faulted)?))
+    let described = Instance::describe(engine, pre, &Limits::default(), LogSink::none());
+    let (declaration, migrations) = described.map_err(faulted)?;
+    Ok((convert(declaration), migrations))
 }
 
 fn convert(declared: declarations::Declaration) -> Declaration {

@@ -57,6 +57,13 @@ pub struct OperatorStateChanges {
     pub entries: Packed,
 }
 
+impl Effects {
+    /// The changes of operator states: which, the operations and the entries.
+    pub fn operator_changes(&self) -> impl Iterator<Item = (usize, &[u8], &Packed)> {
+        self.operator_states.iter().map(|one| (one.state, &*one.operations, &one.entries))
+    }
+}
+
 /// When a source wants to be polled again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NextPoll {
@@ -238,19 +245,15 @@ fn check_operator_states(
         if std::mem::replace(&mut seen[state], true) {
             return Err(format!("{what} has two columns of changes"));
         }
-        let kind = match declared.redistribution {
-            Redistribution::EvenSplit | Redistribution::Union => StateKind::List,
-            Redistribution::Broadcast if !is_broadcast => {
-                return Err(format!(
-                    "{what} is broadcast state, which only records of the broadcast input may \
-                     change: others do not reach every partition"
-                ));
-            }
-            Redistribution::Broadcast => StateKind::Map,
-        };
+        if declared.redistribution == Redistribution::Broadcast && !is_broadcast {
+            return Err(format!(
+                "{what} is broadcast state, which only records of the broadcast input may \
+                 change: others do not reach every partition"
+            ));
+        }
         let entries = check_packed(column.entries, &what)?;
         check_length(column.operations.len(), entries.len(), &format!("the operations of {what}"))?;
-        check_operations(kind, false, &column.operations, &entries)
+        check_operations(declared.redistribution.kind(), false, &column.operations, &entries)
             .map_err(|problem| format!("{what} {problem}"))?;
         Ok(OperatorStateChanges { state, operations: column.operations, entries })
     };

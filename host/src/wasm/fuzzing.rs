@@ -11,7 +11,7 @@ use crate::model::{
     TtlVisibility,
 };
 use crate::model::{TIME_NONE, TimeDomain};
-use crate::state::{KeyedState, Lifetimes, OperatorState, StateChange, StateSettings};
+use crate::state::{KeyedState, Layout, OperatorState, StateChange};
 
 /// Checks effects that these bytes choose. What is accepted must be well formed in every way that
 /// the rest of the host relies on, and must be applied without a panic. Returns whether it was
@@ -280,8 +280,7 @@ fn assert_packed(packed: &Packed) {
 fn apply(effects: &Effects, declaration: &Declaration, call: &Extent<'_>) {
     let keys: Packed = (0..call.keys).map(|key| format!("key {key}")).collect();
     let hashes: Vec<KeyHash> = keys.iter().map(KeyHash::of).collect();
-    let settings = declaration.states.iter().map(StateSettings::from);
-    let mut keyed = KeyedState::on_heap(Lifetimes::new(settings), MAX_PARALLELISM_DEFAULT);
+    let mut keyed = KeyedState::on_heap(Layout::of(declaration), MAX_PARALLELISM_DEFAULT);
     let mut slots = Vec::new();
     keyed.enter(&keys, &hashes, &mut slots).expect("there is no store that could fail");
     keyed.set_clocks(TIME_NONE, 0);
@@ -302,9 +301,8 @@ fn apply(effects: &Effects, declaration: &Declaration, call: &Extent<'_>) {
         keyed.register_timer(timer.domain, slot, timer.timestamp);
     }
     let mut operator = OperatorState::new(&declaration.operator_states);
-    for changes in &effects.operator_states {
-        operator.apply(changes.state, &changes.operations, &changes.entries);
-    }
+    let changes = effects.operator_states.iter();
+    operator.apply(changes.map(|one| (one.state, &one.operations[..], &one.entries)));
     let named = NamedEffects::of(effects, declaration, &keys, &key_of);
     assert!(named.timers.len() <= effects.timers.len());
 }

@@ -5,6 +5,7 @@
 
 mod bindings;
 mod cache;
+pub mod compatibility;
 mod component;
 mod effects;
 mod engine;
@@ -12,6 +13,7 @@ mod engine;
 pub mod fuzzing;
 mod guest_state;
 mod instance;
+mod migrations;
 mod named_effects;
 mod ttl;
 
@@ -23,5 +25,6 @@ pub use effects::{
 };
 pub use engine::Engine;
 pub use guest_state::{LogLevel, LogSink};
-pub use instance::{Call, CallInput, Instance, OpenContext, OperatorStateColumn, StateColumn};
+pub use instance::{Call, CallInput, Instance, OpenContext, StateColumn};
+pub use migrations::{Migrated, Migration};
 pub use named_effects::{NamedChange, NamedChanges, NamedEffects, NamedRecord, NamedTimer};

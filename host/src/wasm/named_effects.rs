@@ -7,7 +7,6 @@ use serde::Serialize;
 
 use super::{Effects, OperatorStateChanges, StateChanges, TimerOperation};
 use crate::model::{Bytes, Declaration, Packed, StateKind, TimeDomain};
-use crate::state::kind_of;
 
 /// The effects of one call. Equal effects are equal values and equal JSON, whatever the order in
 /// which the function declares its outputs and states and changes its keys.
@@ -104,7 +103,7 @@ impl NamedEffects {
             for (&operation, entry) in operations.iter().zip(entries.iter()) {
                 let net: &mut Net =
                     operator_states.entry((declared.name.clone(), None)).or_default();
-                net.add(kind_of(declared.redistribution), operation, entry);
+                net.add(declared.redistribution.kind(), operation, entry);
             }
         }
         Self {
