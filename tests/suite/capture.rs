@@ -259,6 +259,42 @@ fn operator_state_is_captured() {
     }
 }
 
+/// State comes to another version of the function as in a swap: migrated, or not at all.
+#[test]
+fn state_is_migrated_for_another_version() {
+    let lines: Vec<String> = (1..=10).map(|number| format!("a,{number}")).collect();
+    let folder = Folder::new("versions");
+    let path = folder.write("lines.csv", lines.join("\n") + "\n");
+    let job = Job::new(folder, Source::file(&path)).operator(
+        "pv",
+        "swap-faulty",
+        "0",
+        "params = { at = 7 }\n",
+    );
+    run(&job).expect(3).expect_story(["line 7 is the one to panic at"]);
+    let (path, mut fixture) = only(&job);
+    assert_same_fault(&path, "swap-faulty");
+    let effects = |crate_name: &str| answer(&path, &component(crate_name), 0)["effects"].clone();
+    let first = effects("swap-v1");
+    assert_eq!(first["outputs"]["main"][0]["record"], "a,7,7,v1");
+    assert_eq!(first["states"][0]["changes"], json!([{ "put": "\u{7}" }]));
+    let wide = effects("swap-wide");
+    assert_eq!(wide["outputs"]["main"][0]["record"], "a,7,7,wide");
+    let put = wide["states"][0]["changes"][0]["put"].as_str().expect("it is text");
+    assert!(put.ends_with("counted by version 1"), "{put:?}");
+    replay(&path, &component("swap-kind")).run().expect(1).expect_story(["a value state in"]);
+    // The other way there are no migrations.
+    fixture["states"][0]["schema_version"] = json!(3);
+    let newer = job.folder().write("newer.json", fixture.to_string());
+    let refused = replay(&newer, &component("swap-wide")).run().expect(1);
+    refused.expect_story(["has schema version 3", "the component has 2"]);
+    fixture["states"][0]["schema_version"] = json!(1);
+    fixture["keys"][0]["key"] = json!("poison");
+    let poison = job.folder().write("poison.json", fixture.to_string());
+    let failed = replay(&poison, &component("swap-bad-migration")).run().expect(3);
+    failed.expect_story(["the count 6 cannot be migrated"]);
+}
+
 /// Each limit of a function, in the call by itself and against what the key has already.
 #[test]
 fn limits_are_replayed() {
