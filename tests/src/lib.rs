@@ -17,6 +17,7 @@ pub mod mutants;
 pub mod oracle;
 pub mod random;
 pub mod simulation;
+pub mod swapping;
 
 pub use binary::{Ended, Tidegate};
 pub use folder::Folder;

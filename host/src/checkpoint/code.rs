@@ -32,13 +32,13 @@ impl Code {
         let file = match (target.form, &self.stored) {
             (SnapshotForm::Native, Some(file)) => file.clone(),
             (SnapshotForm::Native, None) => {
-                let short = &self.sha256.to_string()[..12];
+                let short = self.sha256.short();
                 let file = self.write(target, &format!("shared/{id}-{operator}-{short}.wasm"))?;
                 self.stored = Some(file.clone());
                 file
             }
             (SnapshotForm::Canonical, _) => {
-                let short = &self.sha256.to_string()[..12];
+                let short = self.sha256.short();
                 self.write(target, &target.name(&format!("{operator}-{short}.wasm")))?
             }
         };

@@ -16,7 +16,9 @@ use crate::error::{Error, Result};
 use crate::flow::{Metrics, StopFlag, StopReason};
 use crate::job::control::{Control, Registry, Server};
 use crate::job::plan::{Plan, SinkConnector};
-use crate::job::{self, CodeChoice, Report, Requests, Restore, RunOptions, Status, check};
+use crate::job::{
+    self, CodeChoice, Codes, Report, Requests, Restore, RunOptions, Status, check_with,
+};
 use crate::wasm::LogSink;
 
 /// Run a job until its input ends
@@ -71,7 +73,15 @@ pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
     if let Some(folder) = &arguments.capture {
         make_capture_folder(folder)?;
     }
-    let plan = check(arguments.job.load()?, &engine::start(ui)?)?;
+    let (file, engine) = (arguments.job.load()?, engine::start(ui)?);
+    let codes = match (&restore, arguments.code) {
+        (Restore::At(located), Code::Checkpoint) => job::codes_of(located, &engine)?,
+        (Restore::Latest, Code::Checkpoint) => job::latest(&file)
+            .and_then(|located| job::codes_of(&located, &engine).ok())
+            .unwrap_or_default(),
+        _ => Codes::new(),
+    };
+    let plan = check_with(file, &engine, &codes)?;
     ui.warnings(&plan);
     let code = match arguments.code {
         Code::Checkpoint => CodeChoice::Checkpoint,

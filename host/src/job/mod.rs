@@ -17,7 +17,7 @@ mod swap;
 mod version;
 
 pub use build::NamedTask;
-pub use check::check;
+pub use check::{Codes, check, check_with, codes_of, latest};
 pub use environment::{Environment, Storages};
 pub use plan::Plan;
 pub use report::{NodeReport, Report, Status};

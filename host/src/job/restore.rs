@@ -257,6 +257,10 @@ fn check_states(
                     &format!("with kind {is}"),
                 ));
             }
+            // A newer version is of the function that gives way, at whose barrier nothing has it.
+            Some(has)
+                if undeclared == Undeclared::Removed
+                    && had.schema_version > has.schema_version => {}
             Some(has) if had.fate != DeclaredFate::Gone => {
                 check_version(plan, name, had.schema_version, has.schema_version)?;
             }

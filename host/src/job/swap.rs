@@ -24,7 +24,7 @@ use crate::checkpoint::{RequestId, SwapPlan};
 use crate::env::Clock;
 use crate::error::{Error, Result};
 use crate::flow::{Event, SwapOrder};
-use crate::model::{Digest, millis};
+use crate::model::millis;
 use crate::operator::{Replacement, Shadow, ShadowReport};
 use crate::wasm::compatibility::{Comparison, Verdict};
 use crate::wasm::{Component, Instance, LogSink};
@@ -357,7 +357,7 @@ impl Swaps {
                         let told = format!(
                             "operator {:?} runs {} since {}{}",
                             swap.request.operator,
-                            short(&answer.to),
+                            answer.to.short(),
                             place.clone().unwrap_or_default(),
                             if confirmed { "" } else { ", not confirmed yet" }
                         );
@@ -494,9 +494,4 @@ fn answer(
 
 fn send(reply: Reply, answer: SwapAnswer) {
     reply.send(Ok(Answer { savepoint: None, swap: Some(answer) }));
-}
-
-/// The beginning of a digest, which is enough to tell versions apart.
-pub(super) fn short(digest: &Digest) -> String {
-    digest.to_string()[..12].to_owned()
 }

@@ -21,6 +21,11 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// Its beginning, which is enough to tell versions apart.
+    pub fn short(&self) -> String {
+        self.to_string()[..12].to_owned()
+    }
+
     /// Its bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0

@@ -141,6 +141,8 @@ impl Layout {
                 columns[to].name == column.name && columns[to].kind == column.kind
             });
             columns[index].fate = match target {
+                // Of a swap that is undone at its barrier: nothing has moved there yet.
+                Some(to) if column.schema_version > columns[to].schema_version => Fate::Gone,
                 Some(to) => Fate::Moves(Move {
                     to,
                     restamp: restamp(column.stamped, columns[to].stamped, stamps),

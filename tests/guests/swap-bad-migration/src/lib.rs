@@ -1,5 +1,5 @@
 //! A version of `swap-v1` whose state has a wider type, with a migration that fails for the key
-//! `poison`.
+//! `user_7`.
 
 use tidegate_sdk::prelude::*;
 use version::{Swapped, Version};
@@ -8,7 +8,7 @@ use version::{Swapped, Version};
 pub mod version;
 
 /// The key whose state cannot be migrated.
-const POISON: &[u8] = b"poison";
+const POISON: &[u8] = b"user_7";
 
 /// What version 2 of the state holds.
 #[derive(serde::Serialize, serde::Deserialize)]
@@ -57,12 +57,12 @@ mod tests {
     fn fails_for_one_key() -> Result<()> {
         let mut bad = Harness::keyed_process::<Swapped<BadMigration>>().open()?;
         bad.restore_value("count", 1, "a", &7_u64)?;
-        let error = bad.restore_value("count", 1, "poison", &8_u64).unwrap_err();
+        let error = bad.restore_value("count", 1, "user_7", &8_u64).unwrap_err();
         assert_eq!(
             error.to_string(),
             "state `count` of key \"poison\", from version 1 to 2: the count 8 cannot be migrated"
         );
-        bad.push("a", "a,1", 0)?;
+        bad.push("a", "a,/,1", 0)?;
         assert_eq!(bad.take_output(), ["a,8,1,bad-migration"]);
         Ok(())
     }

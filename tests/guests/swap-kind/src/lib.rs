@@ -36,7 +36,7 @@ mod tests {
     fn counts_in_a_map() -> Result<()> {
         let mut kind = Harness::keyed_process::<Swapped<Kind>>().open()?;
         assert!(kind.restore_value("count", 1, "a", &7_u64).is_err());
-        kind.push_all([("a", "a,1", 0), ("a", "a,2", 0)])?;
+        kind.push_all([("a", "a,/,1", 0), ("a", "a,/,2", 0)])?;
         assert_eq!(kind.take_output(), ["a,1,1,kind", "a,2,2,kind"]);
         Ok(())
     }

@@ -33,7 +33,7 @@ mod tests {
     fn has_its_own_count() -> Result<()> {
         let mut less = Harness::keyed_process::<Swapped<Less>>().open()?;
         assert!(less.restore_value("count", 1, "a", &7_u64).is_err());
-        less.push("a", "a,1", 0)?;
+        less.push("a", "a,/,1", 0)?;
         assert_eq!(less.take_output(), ["a,1,1,less"]);
         Ok(())
     }

@@ -50,7 +50,7 @@ mod tests {
         let builder = Harness::keyed_process::<Swapped<More>>().param("seen_max", "2");
         let mut more = builder.open()?;
         more.restore_value("count", 1, "a", &7_u64)?;
-        more.push_all([("a", "a,1", 0), ("a", "a,2", 0), ("a", "a,3", 0)])?;
+        more.push_all([("a", "a,/,1", 0), ("a", "a,/,2", 0), ("a", "a,/,3", 0)])?;
         assert_eq!(more.take_output(), ["a,8,1,more", "a,9,2,more", "a,10,3,more"]);
         assert_eq!(more.map_state::<u64, u64>("seen", "a")?, [(2, 9), (3, 10)]);
         Ok(())

@@ -34,9 +34,9 @@ mod tests {
     fn forgets_after_an_hour() -> Result<()> {
         let mut mortal = Harness::keyed_process::<Swapped<Mortal>>().open()?;
         mortal.restore_value("count", 1, "a", &7_u64)?;
-        mortal.push("a", "a,1", 0)?;
+        mortal.push("a", "a,/,1", 0)?;
         mortal.advance_processing_time(3_600_000)?;
-        mortal.push("a", "a,2", 0)?;
+        mortal.push("a", "a,/,2", 0)?;
         assert_eq!(mortal.take_output(), ["a,8,1,ttl", "a,1,2,ttl"]);
         Ok(())
     }

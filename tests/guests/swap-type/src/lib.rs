@@ -37,7 +37,7 @@ mod tests {
     #[test]
     fn counts_in_digits() -> Result<()> {
         let mut digits = Harness::keyed_process::<Swapped<Type>>().open()?;
-        digits.push_all([("a", "a,1", 0), ("a", "a,2", 0)])?;
+        digits.push_all([("a", "a,/,1", 0), ("a", "a,/,2", 0)])?;
         assert_eq!(digits.take_output(), ["a,1,1,type", "a,2,2,type"]);
         assert_eq!(digits.value_state::<String>("count", "a")?.as_deref(), Some("2"));
         Ok(())

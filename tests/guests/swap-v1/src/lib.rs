@@ -32,7 +32,7 @@ mod tests {
     #[test]
     fn counts_each_key() -> Result<()> {
         let mut first = Harness::keyed_process::<Swapped<First>>().open()?;
-        first.push_all([("a", "a,1", 0), ("b", "b,2", 0), ("a", "a,3", 0)])?;
+        first.push_all([("a", "a,/,1", 0), ("b", "b,/,2", 0), ("a", "a,/,3", 0)])?;
         assert_eq!(first.take_output(), ["a,1,1,v1", "b,1,2,v1", "a,2,3,v1"]);
         Ok(())
     }

@@ -2,7 +2,7 @@
 //! The other crates take this file by its path: a crate of their own would be a guest without a
 //! function, and one that exports a function cannot stand below another.
 //!
-//! Lines are `key,line_number`; each sends out `key,count,line_number,tag`, where the count is that
+//! Lines are `key,anything,line_number`, as the generator's clicks are; each sends out `key,count,line_number,tag`, where the count is that
 //! of the records of the key so far. So the output says of each record which version has seen it
 //! with which state.
 
@@ -30,7 +30,7 @@ pub trait Version: Sized + 'static {
 pub struct Swapped<V>(V);
 
 impl<V: Version> KeyedProcessFunction for Swapped<V> {
-    type In<'a> = Csv<(&'a str, u64)>;
+    type In<'a> = Csv<(&'a str, &'a str, u64)>;
     type Out = String;
 
     fn open(setup: &mut Setup) -> Result<Self> {
@@ -39,7 +39,7 @@ impl<V: Version> KeyedProcessFunction for Swapped<V> {
 
     fn process_element(
         &mut self,
-        Csv((key, line_number)): Self::In<'_>,
+        Csv((key, _, line_number)): Self::In<'_>,
         ctx: &mut KeyedContext<'_, String>,
     ) -> Result<()> {
         let count = self.0.count(line_number, ctx)?;

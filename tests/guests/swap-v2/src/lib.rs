@@ -33,7 +33,7 @@ mod tests {
     fn goes_on_counting() -> Result<()> {
         let mut second = Harness::keyed_process::<Swapped<Second>>().open()?;
         second.restore_value("count", 1, "a", &7_u64)?;
-        second.push("a", "a,1", 0)?;
+        second.push("a", "a,/,1", 0)?;
         assert_eq!(second.take_output(), ["a,8,1,v2"]);
         Ok(())
     }

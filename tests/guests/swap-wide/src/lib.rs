@@ -50,7 +50,7 @@ mod tests {
     fn goes_on_counting_what_was_migrated() -> Result<()> {
         let mut wide = Harness::keyed_process::<Swapped<Wide>>().open()?;
         wide.restore_value("count", 1, "a", &7_u64)?;
-        wide.push_all([("a", "a,1", 0), ("b", "b,2", 0)])?;
+        wide.push_all([("a", "a,/,1", 0), ("b", "b,/,2", 0)])?;
         assert_eq!(wide.take_output(), ["a,8,1,wide", "b,1,2,wide"]);
         let text = |key| {
             let counted = wide.value_state::<Counted>("count", key);
