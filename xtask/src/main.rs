@@ -24,7 +24,8 @@ Usage: cargo xtask COMMAND
   test [STEP]  everything CI checks, or one step of it
   setup        install what the machine lacks (the other commands call it)
   guests       build the host and every component of examples/ and tests/guests/
-  bench [NAME] measure the host beside a native loop, or NAME: operations, recovery
+  bench [NAME] measure the host beside a native loop, or NAME: operations, recovery,
+               swaps
 ";
 
 fn main() -> ExitCode {
