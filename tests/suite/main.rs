@@ -4,14 +4,17 @@
 mod bad_checkpoints;
 mod batches_are_invisible;
 mod batches_of_operator_state;
+mod capture;
 mod checkpoint_commands;
 mod cli;
+mod compiled_cache;
 mod control;
 mod ctrl_c;
 mod examples_match_expected;
 mod faults;
 mod function_faults;
 mod function_kinds;
+mod hostile_components;
 mod job_files;
 mod kill;
 mod large_state;

@@ -7,6 +7,7 @@
 //! Limits: a batch holds at most [`BATCH_RECORDS_MAX`] records or a little over [`BATCH_BYTES_MAX`]
 //! bytes, a channel [`CHANNEL_ITEMS_MAX`] items.
 
+mod captures;
 mod channel;
 mod connectors;
 mod control;
@@ -24,6 +25,7 @@ mod source;
 mod swap;
 mod task;
 
+pub use captures::{captures_to, read_fixture};
 pub use channel::{Receiver, Sender, Waker, channel};
 pub(crate) use connectors::function;
 pub use connectors::{generator::Generator, open_source};

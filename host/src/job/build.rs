@@ -19,11 +19,11 @@ use crate::error::{Error, Result};
 use crate::flow::{
     DeadLetters, Edge, EdgeKey, Event, Extractor, InputChannel, Inputs, NodeMetrics, OperatorParts,
     OperatorControl, OperatorRejections, OperatorTask, Outlet, Outlets, PartitionOf, Rejects, SinkSettings,
-    Snapshotter, SourceControl, SourceSettings, SourceTask, StopFlag, Task, Waker, channel,
+    Snapshotter, SourceControl, SourceSettings, SourceTask, StopFlag, Task, Waker, captures_to, channel,
     node_fault_error, open_sink, open_source, required_fields,
 };
 use crate::model::{Fault, FaultReason, TIME_NONE};
-use crate::operator::{Operator, OperatorSettings};
+use crate::operator::{Captures, Operator, OperatorSettings};
 use crate::state::OperatorState;
 use crate::wasm::{LogSink, OpenContext};
 
@@ -316,6 +316,7 @@ impl Builder<'_> {
             limits: plan.limits.clone(),
             log: self.guest_log(&plan.id, partition),
             rejections: Box::new(rejections),
+            captures: self.captures(),
         };
         let located = self.parts.restored.map(|from| from.located);
         let (keyed, shared) =
@@ -369,6 +370,11 @@ impl Builder<'_> {
         let (context, at) = (open_context(plan, 0), (operator, input));
         Extractor::open(&plan.component, context, &plan.limits, log, at)
             .map_err(|fault| open_error("operator", &plan.id, &fault))
+    }
+
+    fn captures(&self) -> Option<Captures> {
+        let RunOptions { capture, log, .. } = self.parts.options;
+        capture.as_ref().map(|folder| captures_to(folder, log.clone()))
     }
 
     fn guest_log(&self, operator: &str, partition: u32) -> LogSink {

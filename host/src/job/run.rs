@@ -3,6 +3,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
 use std::thread;
@@ -63,6 +64,8 @@ pub struct RunOptions {
     pub restore: Restore,
     /// Which functions to go on with, when it begins with a checkpoint.
     pub code: CodeChoice,
+    /// The folder for calls at which functions fault, if they shall be captured.
+    pub capture: Option<PathBuf>,
     /// What is asked of the job while it runs, and what is told of it.
     pub requests: Arc<Requests>,
 }

@@ -209,6 +209,7 @@ impl Simulation {
             requests: Arc::new(Requests::new(&plan.name, metrics.clone())),
             metrics,
             restore: Restore::Latest,
+            capture: None,
             code: CodeChoice::Checkpoint,
         };
         let mut ground = Ground::open(plan, environment)?;
