@@ -13,6 +13,7 @@ mod faults;
 mod function_faults;
 mod function_kinds;
 mod job_files;
+mod kafka;
 mod kill;
 mod large_state;
 mod malformed_input;

@@ -6,9 +6,16 @@ use std::io::ErrorKind::NotFound;
 use std::sync::Arc;
 
 use super::committer::LoggedSink;
-use super::manifest::PreparedOutput;
+use super::manifest::{PreparedOutput, SourcePosition, SourceState};
 use super::storage::Storage;
 use crate::error::{Error, ErrorKind, Result};
+
+/// Tells an external system how far a source has come. The job goes on from its own checkpoints,
+/// whatever becomes of that.
+pub trait Monitor: Send + Sync {
+    /// A checkpoint is complete, with the source at this position.
+    fn completed(&self, position: &SourcePosition);
+}
 
 /// Commits the output of a job's sinks.
 #[derive(Clone, Default)]
@@ -17,6 +24,8 @@ pub struct Commits {
     pub folders: BTreeMap<String, Arc<dyn Storage>>,
     /// By the sink's id, who brings its logs to an external system.
     pub logs: BTreeMap<String, LoggedSink>,
+    /// By the source's id, who tells how far it has come.
+    pub monitors: BTreeMap<String, Arc<dyn Monitor>>,
 }
 
 impl Commits {
@@ -52,6 +61,15 @@ impl Commits {
             }
         }
         self.logs.iter().try_for_each(|(sink, logged)| logged.commit(sink, outputs))
+    }
+
+    /// Tells how far sources had come with a checkpoint that is complete.
+    pub fn completed(&self, sources: &[SourceState]) {
+        for source in sources {
+            if let Some(monitor) = self.monitors.get(&source.id) {
+                monitor.completed(&source.position);
+            }
+        }
     }
 
     /// The last checkpoint whose output a sink's external system has; none if there is none, or if

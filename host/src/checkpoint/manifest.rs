@@ -4,6 +4,8 @@
 //! length and checksum of the JSON that follows, so that every flipped byte and every truncation
 //! shows.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::hex;
@@ -161,6 +163,10 @@ pub struct SourcePosition {
     pub offset: u64,
     /// Lines or records of the split that have been taken.
     pub line: u64,
+    /// Of a source that reads several splits at a time: the place in each, after which nothing was
+    /// sent on. Empty before it knows its splits.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub offsets: BTreeMap<String, u64>,
     /// Of a source whose records a function makes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub function: Option<FunctionPosition>,
@@ -336,7 +342,7 @@ mod tests {
                     split: Some("b.csv".into()),
                     offset: u64::MAX,
                     line: 3,
-                    function: None,
+                    ..SourcePosition::default()
                 },
                 watermark: Some(-5),
             }],

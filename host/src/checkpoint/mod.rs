@@ -30,7 +30,7 @@ pub mod storage;
 pub mod tables;
 
 pub use catalog::Catalog;
-pub use commit::Commits;
+pub use commit::{Commits, Monitor};
 pub use committer::{Committer, LoggedSink, Logs, Marker, log_folder};
 pub use coordinator::Coordinator;
 pub use manifest::Manifest;

@@ -21,11 +21,14 @@ mod sink;
 mod snapshotter;
 mod source;
 mod source_control;
+mod source_times;
 mod task;
 
 pub use channel::{Receiver, Sender, Waker, channel};
 pub(crate) use connectors::function;
-pub use connectors::{generator::Generator, open_source};
+#[cfg(feature = "kafka")]
+pub use connectors::kafka::{Role, check_properties};
+pub use connectors::{generator::Generator, open_monitor, open_source};
 pub use dead_letters::{DeadLetters, Rejects};
 pub use extractor::Extractor;
 pub use fields::required_fields;
@@ -35,7 +38,7 @@ pub use metrics::{Metrics, NodeKind, NodeMetrics};
 pub(crate) use operator::node_fault_error;
 pub use operator::{OperatorParts, OperatorRejections, OperatorTask};
 pub use outlet::{Edge, EdgeKey, Outlet, Outlets};
-pub use sink::{PreparedFile, SinkSettings, SinkWriter, open_sink};
+pub use sink::{PreparedFile, SinkSettings, SinkWriter, open_committer, open_sink};
 pub use snapshotter::{PartitionOf, Snapshotter};
 pub use source::{SourceSettings, SourceTask};
 pub use source_control::{SourceCommand, SourceControl};

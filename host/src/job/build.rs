@@ -205,6 +205,7 @@ impl Builder<'_> {
                     checkpoints: self.plan.checkpoint.is_some(),
                     metrics: self.sink_metrics(index),
                     stop: self.parts.stop.clone(),
+                    log: self.guest_log(&sink.id, number),
                 };
                 let writer = open_sink(sink, settings)?;
                 self.outlet(sink.from, partition).sinks.push(writer);
