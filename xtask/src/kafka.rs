@@ -19,6 +19,7 @@ listeners=PLAINTEXT://localhost:9092,CONTROLLER://localhost:9093
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 num.partitions=2
+log.retention.ms=-1
 offsets.topic.num.partitions=2
 offsets.topic.replication.factor=1
 transaction.state.log.num.partitions=2

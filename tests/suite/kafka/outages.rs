@@ -22,8 +22,8 @@ fn outages_lose_nothing() {
 
     // Down, and for longer than the job waits.
     let job = Job::new("outages", &broker.address(), "in").endless().checkpoints("");
-    let job = job.to_kafka(&broker.address(), "out", "timeout = \"1s\"");
-    let ended = job.run().set("source.in.timeout", "1s").run().expect(4);
+    let job = job.to_kafka(&broker.address(), "out", "timeout = \"3s\"");
+    let ended = job.run().set("source.in.timeout", "3s").run().expect(4);
     ended.expect_story(["cannot reach Kafka at", "trying again", "look at the brokers"]);
 
     // Down at the start, and back in time.

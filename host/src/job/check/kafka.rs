@@ -68,7 +68,12 @@ fn problem_of(property: &At<(String, String)>, role: Role) -> Option<Problem> {
         let problem = property.problem(format!("sets {name:?}, which the job decides"));
         return Some(problem.hint(*instead));
     }
-    let wrong = refusal(&Properties(vec![property.value.clone()]), role)?;
+    let properties = Properties(vec![property.value.clone()]);
+    if let Err((_, variable)) = properties.resolve(|name| std::env::var(name).ok()) {
+        let problem = property.problem(format!("names ${{{variable}}}, which is not set"));
+        return Some(problem.hint("set this variable of the environment"));
+    }
+    let wrong = refusal(&properties, role)?;
     let problem = property.problem(format!("is refused: {wrong}"));
     Some(problem.hint("names and values are those of librdkafka's CONFIGURATION.md"))
 }

@@ -1,6 +1,6 @@
 //! What all clients have in common: their settings, and what becomes of what librdkafka says.
 
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
@@ -92,11 +92,12 @@ pub fn check_properties(properties: &Properties, role: Role) -> Result<(), Strin
     }
 }
 
-/// What a client has been told, and whom it tells.
+/// What clients of one node have been told, and whom they tell. Clones share it.
+#[derive(Clone)]
 pub(super) struct Context {
     log: LogSink,
     brokers: String,
-    said: Mutex<Said>,
+    said: Arc<Mutex<Said>>,
 }
 
 #[derive(Default)]
@@ -113,7 +114,7 @@ struct Said {
 
 impl Context {
     pub(super) fn new(plan: &KafkaClientPlan, log: LogSink) -> Self {
-        Self { log, brokers: plan.brokers.clone(), said: Mutex::default() }
+        Self { log, brokers: plan.brokers.clone(), said: Arc::default() }
     }
 
     fn said(&self) -> MutexGuard<'_, Said> {

@@ -22,7 +22,7 @@ use crate::job::plan::kafka::KafkaSinkPlan;
 use crate::wasm::LogSink;
 
 /// How long one request waits before it is looked whether there is a reason to give up.
-const SLICE: Duration = Duration::from_secs(2);
+const SLICE: Duration = Duration::from_secs(1);
 
 /// How long to wait for room when librdkafka's queue is full.
 const QUEUE_WAIT: Duration = Duration::from_millis(10);
@@ -66,10 +66,10 @@ impl KafkaCommitter {
             consumer.set("group.id", transactional_id).set("enable.auto.commit", "false");
             // What a transaction that is being committed will say counts.
             consumer.set("isolation.level", "read_committed");
-            let context = || Context::new(plan, self.log.clone());
-            let producer = BaseProducer::from_config_and_context(&producer, context());
+            let context = Context::new(plan, self.log.clone());
+            let producer = BaseProducer::from_config_and_context(&producer, context.clone());
             let producer = producer.map_err(Context::unmade)?;
-            let markers = BaseConsumer::from_config_and_context(&consumer, context());
+            let markers = BaseConsumer::from_config_and_context(&consumer, context);
             let markers = markers.map_err(Context::unmade)?;
             self.shut_out_others(&producer, stopwatch)?;
             self.client = Some(Client { producer, markers, committed: None });

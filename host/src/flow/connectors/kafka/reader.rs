@@ -31,7 +31,7 @@ use crate::model::{Packed, TIME_NONE};
 use crate::wasm::LogSink;
 
 /// How long one request or poll waits before it is looked whether anybody still wants it.
-const SLICE: Duration = Duration::from_secs(2);
+const SLICE: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_millis(100);
 
 /// Records that go to the source at once: as many as this, or so many bytes.
