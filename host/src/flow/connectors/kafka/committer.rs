@@ -139,15 +139,21 @@ impl KafkaCommitter {
     }
 
     /// One transaction with all records and the marker.
-    fn try_commit(&mut self, marker: &Marker, logs: &Logs<'_>) -> Result<(), Failure> {
+    fn try_commit(
+        &mut self,
+        marker: &Marker,
+        logs: &Logs<'_>,
+        stopwatch: &Stopwatch,
+    ) -> Result<(), Failure> {
         let plan = &self.plan;
+        let left = || plan.client.timeout.saturating_sub(stopwatch.elapsed()).max(SLICE);
         let Client { producer, markers, .. } =
             self.client.as_mut().expect("a commit begins with a look at the marker");
         producer.begin_transaction().map_err(Failure::Unknown)?;
         let mut failed = None;
         let sent = logs.for_each(&mut |record| {
             with_message(&plan.shape, &plan.topic, record.value, record.timestamp, |message| {
-                send(producer, message, plan.client.timeout).map_err(|cause| {
+                send(producer, message, left()).map_err(|cause| {
                     // Only tells the loop to end: what matters is the cause.
                     failed = Some(cause);
                     Error::storage("a record could not be sent")
@@ -167,11 +173,10 @@ impl KafkaCommitter {
             place.set_metadata(&marker.attempt);
         }
         let group = markers.group_metadata().expect("the consumer has a group");
-        let timeout = plan.client.timeout;
-        producer.flush(timeout).map_err(Failure::Unknown)?;
         producer
-            .send_offsets_to_transaction(&offsets, &group, timeout)
-            .and_then(|()| producer.commit_transaction(timeout))
+            .flush(left())
+            .and_then(|()| producer.send_offsets_to_transaction(&offsets, &group, left()))
+            .and_then(|()| producer.commit_transaction(left()))
             .map_err(Failure::Unknown)
     }
 
@@ -219,7 +224,7 @@ impl Committer for KafkaCommitter {
         let stopwatch = Stopwatch::start();
         self.connect(&stopwatch)?;
         loop {
-            let error = match self.try_commit(marker, logs) {
+            let error = match self.try_commit(marker, logs, &stopwatch) {
                 Ok(()) => {
                     let client = self.client.as_mut().expect("it has just committed");
                     client.committed = Some(Some(marker.clone()));
