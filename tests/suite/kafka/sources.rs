@@ -81,7 +81,7 @@ fn new_partitions_are_found() {
     broker.produce("grows", &[Record::at(2, 1, "new"), Record::at(0, 1, "old")]);
     job.wait_for_records(2);
     job.ask(&["stop", &job.name]).run().expect(0);
-    running.wait().expect(0);
+    running.wait().expect(130);
     assert_eq!(job.lines(), ["new", "old"]);
     // A restore knows them too.
     broker.produce("grows", &[Record::at(1, 1, "later")]);
