@@ -92,10 +92,13 @@ impl SourceTimes {
         self.own = self.lanes[lane].watermark;
     }
 
-    /// Lets time rise over lanes that have become idle. Where all are, it stays.
+    /// Lets time rise over lanes that have become idle. Where all are, it is that of the one that
+    /// has come furthest, whichever became idle last.
     pub(super) fn rise(&mut self, now: i64) -> Idle {
         let minimum = self.minimum_without(None, now);
         if self.lanes.iter().all(|lane| self.is_idle(lane, now)) {
+            let furthest = self.lanes.iter().map(|lane| lane.watermark).max();
+            self.watermark = self.watermark.max(furthest.unwrap_or(TIME_NONE));
             return Idle::All;
         }
         if self.lanes.len() > 1 {
@@ -161,6 +164,14 @@ mod tests {
         assert_eq!(times.rise(229), Idle::Next(Some(230)));
         assert_eq!(times.rise(230), Idle::All);
         assert_eq!(times.watermark, 30);
+    }
+
+    #[test]
+    fn lanes_that_become_idle_at_once_hold_nobody_back() {
+        let mut times = SourceTimes::new(TIME_NONE, Some(100), 0);
+        assert_eq!(read(&mut times, 0, 0, &[10]), TIME_NONE);
+        assert_eq!(times.rise(100), Idle::All);
+        assert_eq!(times.watermark, 10);
     }
 
     #[test]
