@@ -25,6 +25,8 @@ mod recovery;
 mod savepoints;
 mod simulation;
 mod sockets;
+mod swap;
+mod swap_kill;
 mod tidy;
 mod ttl;
 mod unseen_jobs;

@@ -26,7 +26,8 @@ Usage: cargo xtask COMMAND
   setup        install what the machine lacks (the other commands call it)
   guests       build the host and every component of examples/ and tests/guests/
   kafka        run a broker at localhost:9092 until Ctrl-C
-  bench [NAME] measure the host beside a native loop, or NAME: operations, recovery
+  bench [NAME] measure the host beside a native loop, or NAME: operations, recovery,
+               swaps
 ";
 
 fn main() -> ExitCode {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::graph::{Edge, Graph, Node};
 use super::kafka;
-use super::operators::{self, CheckedOperator};
+use super::operators::CheckedOperator;
 use super::recovery;
 use crate::job::plan::kafka::{
     KafkaClientPlan, KafkaShape, KafkaSinkPlan, KafkaSourcePlan, Properties,
@@ -18,6 +18,7 @@ use crate::job::spec::{
     At, CheckpointSpec, JobFile, KafkaClientSpec, KafkaSinkSpec, KafkaSourceSpec, OperatorSpec,
     SinkConnectorSpec, SinkSpec, SourceConnectorSpec, SourceSpec, StateSpec, StoreSpec,
 };
+use crate::job::version;
 use crate::model::Format;
 use crate::wasm::Component;
 
@@ -161,13 +162,15 @@ fn operator(
     parallelism: u32,
     inputs: Vec<InputPlan>,
 ) -> OperatorPlan {
-    let ttl = operators::ttl(&spec, component.declaration());
+    let ttl_written: Vec<_> = spec.ttl.iter().map(|(name, at)| (name.clone(), at.value)).collect();
+    let ttl = version::ttl(&ttl_written, &component.declaration().states);
     OperatorPlan {
         id: spec.id.value,
         component,
         parallelism,
         inputs,
         params: texts(spec.params),
+        ttl_written,
         ttl,
         limits: spec.limits,
         malformed: spec.malformed,
