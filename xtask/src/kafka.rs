@@ -1,5 +1,5 @@
-//! `cargo xtask kafka`: a broker for trying things, empty each time. Not the one of the tests, which
-//! start their own.
+//! `cargo xtask kafka`: a broker for trying things, empty each time. Not the one of the tests,
+//! which start their own.
 
 use crate::setup;
 use crate::shell::{Outcome, capture, run as run_command, say};

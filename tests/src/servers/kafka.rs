@@ -115,7 +115,8 @@ impl Broker {
              listener.name.sasl.plain.sasl.jaas.config=\
              org.apache.kafka.common.security.plain.PlainLoginModule required \
              user_tidegate=\"{PASSWORD}\";\n\
-             log.dirs={data}\nlog.retention.ms=-1\nauto.create.topics.enable=false\nlog.cleaner.enable=false\n\
+             log.dirs={data}\nlog.retention.ms=-1\nlog.cleaner.enable=false\n\
+             auto.create.topics.enable=false\n\
              offsets.topic.num.partitions=2\noffsets.topic.replication.factor=1\n\
              transaction.state.log.num.partitions=2\n\
              transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n\

@@ -1,5 +1,5 @@
-//! Real servers that tests run against, each on free ports of this machine with a folder of its own.
-//! They end with the test's process, however that ends.
+//! Real servers that tests run against, each on free ports of this machine with a folder of its
+//! own. They end with the test's process, however that ends.
 
 pub mod kafka;
 mod process;

@@ -50,8 +50,8 @@ fn outages_lose_nothing() {
     job.cancel();
     running.wait().expect(130).expect_story(["cannot reach Kafka at"]);
 
-    // Gone for longer than the job waits: it fails, restarts as configured, and goes on. Its records
-    // come from elsewhere, so that there are some to be written meanwhile.
+    // Gone for longer than the job waits: it fails, restarts as configured, and goes on. Its
+    // records come from elsewhere, so that there are some to be written meanwhile.
     broker.create_topic("made", 1);
     let made = Job::new("made", &broker.address(), "in");
     let run = |job: &Job| {
