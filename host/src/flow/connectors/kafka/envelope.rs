@@ -1,7 +1,8 @@
 //! A Kafka record as a JSON object, with all that it has: key, headers, timestamp, where it is.
 //!
 //! ```json
-//! {"topic":"orders","partition":0,"offset":7,"timestamp":1700000000000,"key":"k","headers":[["h","x"]],"value":"…"}
+//! {"topic":"orders","partition":0,"offset":7,"timestamp":1700000000000,
+//!  "key":"k","headers":[["h","x"]],"value":"…"}
 //! ```
 //! Key, value and header values are text, null, or `{"hex":"…"}` where they are not UTF-8.
 

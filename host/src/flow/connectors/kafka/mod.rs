@@ -1,8 +1,8 @@
 //! Kafka, through librdkafka.
 //!
 //! ```text
-//! source   one reader, a thread with a consumer of its own, for each topic; partitions are assigned
-//!          by hand, and where each goes on is in the job's checkpoints
+//! source   one reader, a thread with a consumer of its own, for each topic; partitions are
+//!          assigned by hand, and where each goes on is in the job's checkpoints
 //! sink     exactly-once: logs in the checkpoint storage, which `committer` replays in transactions
 //!          at-least-once: `writer`, a producer in the task, flushed at each barrier
 //! monitor  commits the source's offsets after each checkpoint, for those who watch the group

@@ -2,8 +2,8 @@
 //! the source goes on, and hands records to the source by the partition.
 //!
 //! ```text
-//! connect: metadata, offsets -> Splits -> wait for the readers of the other topics -> poll -> Records
-//!                                                              every discovery_interval: Splits
+//! metadata, offsets -> Splits -> wait for the readers of other topics -> poll -> Records
+//!                                              every discovery_interval: Splits
 //! ```
 //! Nothing is read before all topics are known, since a partition that is not known yet would not
 //! hold the watermark back.

@@ -1,5 +1,5 @@
-//! The Kafka source as its task sees it: what the readers of its topics have sent, and the offset of
-//! each partition after the last record that was given out.
+//! The Kafka source as its task sees it: what the readers of its topics have sent, and the offset
+//! of each partition after the last record that was given out.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;

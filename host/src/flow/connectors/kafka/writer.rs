@@ -1,5 +1,5 @@
-//! The at-least-once sink: a producer in the task, whose messages are all delivered before a barrier
-//! is acknowledged.
+//! The at-least-once sink: a producer in the task, whose messages are all delivered before a
+//! barrier is acknowledged.
 
 use std::sync::Arc;
 use std::time::Duration;
