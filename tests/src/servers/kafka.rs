@@ -32,7 +32,10 @@ const TIME_MAX: Duration = Duration::from_secs(90);
 /// One request.
 const REQUEST: Duration = Duration::from_secs(5);
 
-/// The password of the user `tidegate` on the listener that asks for one.
+/// What protects the broker's key: the file is of no use to anybody.
+const STORE_PASSWORD: &str = "changeit";
+
+/// The password of the user `tidegate` on the listener that asks for one, over TLS.
 pub const PASSWORD: &str = "right";
 
 /// A broker.
@@ -86,6 +89,7 @@ impl Broker {
         let folder = Folder::new("kafka");
         let broker = Self { folder, jars, ports: free_ports(), server: None };
         broker.folder.write("server.properties", broker.properties());
+        broker.make_certificate();
         let format = ["format", "-t", "MkU3OEVBNTcwNTJENDM2Qk", "-c"];
         let arguments = broker.java("kafka.tools.StorageTool");
         let formatted = Command::new("java")
@@ -107,9 +111,11 @@ impl Broker {
              controller.quorum.voters=1@127.0.0.1:{controller}\n\
              listeners=PLAINTEXT://127.0.0.1:{plain},CONTROLLER://127.0.0.1:{controller},\
              SASL://127.0.0.1:{sasl}\n\
-             advertised.listeners=PLAINTEXT://127.0.0.1:{plain},SASL://127.0.0.1:{sasl}\n\
+             advertised.listeners=PLAINTEXT://127.0.0.1:{plain},SASL://localhost:{sasl}\n\
              listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,\
-             SASL:SASL_PLAINTEXT\n\
+             SASL:SASL_SSL\n\
+             ssl.keystore.type=PKCS12\nssl.keystore.location={store}\n\
+             ssl.keystore.password={STORE_PASSWORD}\nssl.key.password={STORE_PASSWORD}\n\
              controller.listener.names=CONTROLLER\ninter.broker.listener.name=PLAINTEXT\n\
              sasl.enabled.mechanisms=PLAIN\n\
              listener.name.sasl.plain.sasl.jaas.config=\
@@ -121,8 +127,30 @@ impl Broker {
              transaction.state.log.num.partitions=2\n\
              transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n\
              group.initial.rebalance.delay.ms=0\ncontrolled.shutdown.enable=false\n",
-            data = data.display()
+            data = data.display(),
+            store = self.folder.join("broker.p12").display()
         )
+    }
+
+    /// A key of its own, and the certificate by which clients know it.
+    fn make_certificate(&self) {
+        let keytool = |arguments: &[&str]| {
+            let mut keytool = Command::new("keytool");
+            keytool.current_dir(self.folder.path()).args(arguments);
+            keytool.args(["-alias", "broker", "-keystore", "broker.p12"]);
+            let made = keytool.args(["-storepass", STORE_PASSWORD]).output();
+            let made = made.expect("keytool comes with java");
+            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stdout));
+        };
+        let names = "san=dns:localhost,ip:127.0.0.1";
+        let key = ["-genkeypair", "-keyalg", "RSA", "-keysize", "2048", "-storetype", "PKCS12"];
+        keytool(&[&key[..], &["-dname", "CN=localhost", "-ext", names]].concat());
+        keytool(&["-exportcert", "-rfc", "-file", "broker.pem"]);
+    }
+
+    /// The certificate of the listener that asks for a password.
+    pub fn certificate(&self) -> PathBuf {
+        self.folder.join("broker.pem")
     }
 
     /// Arguments for java: small, and quick to start.
@@ -167,9 +195,9 @@ impl Broker {
         format!("127.0.0.1:{}", self.ports[0])
     }
 
-    /// Where it listens and asks for user and password.
+    /// Where it listens with TLS and asks for user and password.
     pub fn address_with_password(&self) -> String {
-        format!("127.0.0.1:{}", self.ports[2])
+        format!("localhost:{}", self.ports[2])
     }
 
     fn client(&self) -> ClientConfig {

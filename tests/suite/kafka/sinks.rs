@@ -112,17 +112,20 @@ fn a_process_that_comes_back_is_fenced() {
     assert_eq!(found.collect::<Vec<_>>(), expected);
 }
 
-/// Settings pass through to librdkafka, and a password is nowhere but in the environment.
+/// Settings of TLS and SASL pass through to librdkafka, and a password is nowhere but in the environment.
 #[test]
 fn a_password_comes_from_the_environment_and_a_wrong_one_is_said() {
     let Some(broker) = shared() else { return };
     broker.create_topic("secret", 1);
     broker.produce("secret", &[Record::at(0, 1, "a")]);
-    let properties = "properties = { security.protocol = \"SASL_PLAINTEXT\", \
-                      sasl.mechanism = \"PLAIN\", sasl.username = \"tidegate\", \
-                      sasl.password = \"${TEST_SECRET}\" }";
+    let properties = format!(
+        "properties = {{ security.protocol = \"SASL_SSL\", ssl.ca.location = {:?}, \
+         sasl.mechanism = \"PLAIN\", sasl.username = \"tidegate\", \
+         sasl.password = \"${{TEST_SECRET}}\", broker.address.family = \"v4\" }}",
+        broker.certificate()
+    );
     let address = broker.address_with_password();
-    let job = Job::new("secret", &address, "secret").source(properties).checkpoints("");
+    let job = Job::new("secret", &address, "secret").source(&properties).checkpoints("");
     job.run().env("TEST_SECRET", PASSWORD).run().expect(0);
     assert_eq!(job.lines(), ["a"]);
     let ended = job.run().env("TEST_SECRET", "wr0ng").run().expect(1);
@@ -131,7 +134,11 @@ fn a_password_comes_from_the_environment_and_a_wrong_one_is_said() {
     job.run().run().expect(1).expect_story(["${TEST_SECRET}, which is not set"]);
     // The sink is refused likewise.
     let job = Job::new("secret-out", &broker.address(), "secret").checkpoints("");
-    let job = job.to_kafka(&address, "secret", properties);
+    let job = job.to_kafka(&address, "secret", &properties);
     let ended = job.run().env("TEST_SECRET", "wr0ng").run().expect(1);
     ended.expect_story([&format!("Kafka at {address} refuses:"), "user, password"]);
+    // Without the certificate nobody is believed to be the broker.
+    let job = job.to_kafka(&address, "secret", "properties = { security.protocol = \"SSL\" }");
+    let run = job.run().set("sink.out.timeout", "2s");
+    run.run().expect(4).expect_story(["certificate verify failed"]);
 }

@@ -212,11 +212,15 @@ impl ClientContext for Context {
 
     fn error(&self, error: KafkaError, reason: &str) {
         let Some(code) = error.rdkafka_error_code() else { return };
-        self.said().last = Some(reason.to_owned());
+        if code == RDKafkaErrorCode::AllBrokersDown {
+            // Why was said before.
+            let why = self.said().last.clone();
+            return self.warn_away(&why.unwrap_or_else(|| reason.to_owned()));
+        }
+        let mut said = self.said();
+        said.last = Some(reason.to_owned());
         if is_refusal(code) {
-            self.said().refusal.get_or_insert_with(|| reason.to_owned());
-        } else if matches!(code, RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::Resolve) {
-            self.warn_away(reason);
+            said.refusal.get_or_insert_with(|| reason.to_owned());
         }
     }
 }
