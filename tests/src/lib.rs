@@ -16,6 +16,7 @@ pub mod lines;
 pub mod mutants;
 pub mod oracle;
 pub mod random;
+pub mod servers;
 pub mod simulation;
 pub mod swapping;
 

@@ -16,6 +16,7 @@ mod function_faults;
 mod function_kinds;
 mod hostile_components;
 mod job_files;
+mod kafka;
 mod kill;
 mod large_state;
 mod malformed_input;

@@ -22,13 +22,16 @@ mod outlet;
 mod sink;
 mod snapshotter;
 mod source;
+mod source_times;
 mod swap;
 mod task;
 
 pub use captures::{captures_to, read_fixture};
 pub use channel::{Receiver, Sender, Waker, channel};
 pub(crate) use connectors::function;
-pub use connectors::{generator::Generator, open_source};
+#[cfg(feature = "kafka")]
+pub use connectors::kafka::{Role, check_properties};
+pub use connectors::{generator::Generator, open_monitor, open_source};
 pub use control::{OperatorCommand, OperatorControl, SourceCommand, SourceControl};
 pub use dead_letters::{DeadLetters, Rejects};
 pub use extractor::Extractor;
@@ -39,7 +42,7 @@ pub use metrics::{Metrics, NodeKind, NodeMetrics};
 pub(crate) use operator::node_fault_error;
 pub use operator::{OperatorParts, OperatorRejections, OperatorTask};
 pub use outlet::{Edge, EdgeKey, Outlet, Outlets};
-pub use sink::{PreparedFile, SinkSettings, SinkWriter, open_sink};
+pub use sink::{PreparedFile, SinkSettings, SinkWriter, open_committer, open_sink};
 pub use snapshotter::{PartitionOf, Snapshotter};
 pub use source::{SourceSettings, SourceTask};
 pub use swap::SwapOrder;

@@ -24,12 +24,12 @@ use crate::checkpoint::{
 use crate::error::{Error, ErrorKind, Result};
 use crate::flow::{
     Barrier, Event, OperatorCommand, OperatorControl, SourceCommand, SourceControl, StopFlag,
-    SwapOrder,
+    SwapOrder, open_committer, open_monitor,
 };
 use crate::model::Digest;
 use crate::operator::{Shadow, ShadowReport};
 use crate::state::{Layout, OperatorForm, changed_forms};
-use crate::wasm::{Component, Engine, LogLevel};
+use crate::wasm::{Component, Engine, LogLevel, LogSink};
 
 /// What all attempts of a run have in common.
 pub struct Ground {
@@ -63,11 +63,11 @@ pub struct Undo {
 }
 
 impl Ground {
-    /// Opens the storages of a plan.
+    /// Opens the storages of a plan. `log` takes warnings.
     ///
     /// # Errors
     /// If one cannot be opened, or if the checkpoint storage belongs to another job.
-    pub fn open(plan: &Plan, environment: Environment) -> Result<Self> {
+    pub fn open(plan: &Plan, environment: Environment, log: &LogSink) -> Result<Self> {
         let mut commits = Commits::default();
         for sink in &plan.sinks {
             if let SinkConnector::File { path, .. } = &sink.connector {
@@ -80,6 +80,14 @@ impl Ground {
             environment.storages.open(&checkpoint.storage, &plan.folder).map(Catalog::new)
         };
         let catalog = plan.checkpoint.as_ref().map(open).transpose()?;
+        for sink in &plan.sinks {
+            let logged = catalog.as_ref().and_then(|one| open_committer(sink, &one.storage, log));
+            commits.logs.extend(logged.map(|logged| (sink.id.clone(), logged)));
+        }
+        for source in &plan.sources {
+            let monitor = open_monitor(source, log);
+            commits.monitors.extend(monitor.map(|monitor| (source.id.clone(), monitor)));
+        }
         let first_id = match &catalog {
             Some(catalog) => {
                 for entry in catalog.entries()? {
@@ -94,11 +102,26 @@ impl Ground {
         let components = plan.operators.iter().map(|operator| operator.component.clone());
         let codes = components.map(|component| (*component.digest(), component)).collect();
         let next_id = first_id;
-        Ok(Self { environment, catalog, commits, first_id, next_id, attempts: 0, codes, undo: None })
+        Ok(Self {
+            environment,
+            catalog,
+            commits,
+            first_id,
+            next_id,
+            attempts: 0,
+            codes,
+            undo: None,
+        })
     }
 
     /// The function of these bytes, compiled if it is not known yet.
-    fn component(&mut self, engine: &Engine, name: &str, sha256: Digest, bytes: &[u8]) -> Result<Component> {
+    fn component(
+        &mut self,
+        engine: &Engine,
+        name: &str,
+        sha256: Digest,
+        bytes: &[u8],
+    ) -> Result<Component> {
         if let Some(component) = self.codes.get(&sha256) {
             return Ok(component.clone());
         }
@@ -137,6 +160,7 @@ impl Attempt {
         let restored = from.map(|located| Restored::new(located, plan, undone, now)).transpose()?;
         let swap = from.and_then(|located| located.manifest.swap.as_ref());
         let swap = swap.filter(|swap| undone != Some(swap.operator.as_str()));
+        ground.commits.claim()?;
         let warn = |message: String| options.log.write(LogLevel::Warn, &message);
         let mut first = match from {
             Some(located) => later_output(plan, ground, &located.manifest, warn)?,
@@ -166,7 +190,8 @@ impl Attempt {
         let (events, received) = mpsc::channel();
         let mut backends = Backends::new(plan)?;
         let operator_of = |id: &str| plan.operators.iter().position(|operator| operator.id == id);
-        let fresh = swap.filter(|swap| swap.rolls_back).and_then(|swap| operator_of(&swap.operator));
+        let fresh =
+            swap.filter(|swap| swap.rolls_back).and_then(|swap| operator_of(&swap.operator));
         let built = build(Parts {
             plan,
             options,
@@ -293,8 +318,16 @@ fn later_output(
 ) -> Result<Vec<PreparedOutput>> {
     let mut later = Vec::new();
     for sink in &plan.sinks {
+        let (kind, after) = (manifest.kind.word(), manifest.id);
+        if ground.commits.committed_last(&sink.id)?.is_some_and(|last| last > after) {
+            warn(format!(
+                "sink {:?} has output from after {kind} {after}, which cannot be taken back: it \
+                 comes again",
+                sink.id
+            ));
+        }
         let SinkConnector::File { path, replace } = &sink.connector else { continue };
-        let (place, kind, after) = (path.display(), manifest.kind.word(), manifest.id);
+        let place = path.display();
         if ground.commits.output_after(&sink.id, after)?.is_empty() {
             continue;
         }
@@ -482,12 +515,14 @@ impl Conductor {
     }
 
     /// How the operator of this index would be written to a manifest after a swap.
-    pub fn operator_after(&self, operator: usize, component: &Component, next: &Plan) -> OperatorOf {
-        let code = Code {
-            bytes: component.bytes().clone(),
-            sha256: *component.digest(),
-            stored: None,
-        };
+    pub fn operator_after(
+        &self,
+        operator: usize,
+        component: &Component,
+        next: &Plan,
+    ) -> OperatorOf {
+        let code =
+            Code { bytes: component.bytes().clone(), sha256: *component.digest(), stored: None };
         let ttl = &next.operators[operator].ttl;
         self.coordinator.operator_after(operator, (code, component.declaration()), ttl)
     }

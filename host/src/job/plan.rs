@@ -2,6 +2,8 @@
 //!
 //! `spec` is what the user wrote, this is what `run` builds. Made by `check`, never by hand.
 
+pub mod kafka;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -83,6 +85,8 @@ pub enum SourceConnector {
     Stdin,
     /// Lines that a server sends: `host:port`.
     Socket { address: String },
+    /// Records of topics of Kafka.
+    Kafka(Box<kafka::KafkaSourcePlan>),
     /// Made-up records.
     Generator(GeneratorPlan),
     /// Records that a function makes.
@@ -246,6 +250,8 @@ pub enum SinkConnector {
     /// files of an earlier run (`part-*`) give way; otherwise `check` has refused a directory that
     /// holds any.
     File { path: PathBuf, replace: bool },
+    /// A topic of Kafka.
+    Kafka(Box<kafka::KafkaSinkPlan>),
     /// Standard output, a line a record.
     Stdout,
     /// Nowhere: records are counted.

@@ -2,8 +2,10 @@
 //!
 //! Two parts, each of which names the Debian packages it still wants: `native` (what the host's
 //! build needs) and `guest_toolchain` (what compiles functions to wasm). `packages` installs them.
+//! Servers that only tests need are fetched by the test command: `kafka`.
 
 mod guest_toolchain;
+pub mod kafka;
 mod native;
 mod packages;
 

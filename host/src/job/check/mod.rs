@@ -13,6 +13,7 @@ mod codes;
 mod components;
 mod files;
 mod graph;
+mod kafka;
 mod operators;
 mod recovery;
 #[cfg(test)]
@@ -71,6 +72,7 @@ fn examine(
     let operators = operators::check(file, declared, &graph, findings);
     operators::warn_of_timers(file, declared, &graph, findings);
     files::check(file, findings);
+    kafka::check(file, &graph, findings);
     recovery::check(file, findings);
     (graph, operators)
 }
