@@ -5,6 +5,8 @@ pub(super) mod file_sink;
 pub(crate) mod function;
 pub mod generator;
 mod line_buffer;
+#[cfg(feature = "mysql")]
+mod mysql;
 pub(super) mod stdout;
 pub(super) mod stream;
 
@@ -73,6 +75,12 @@ pub fn open_source(
             let settings = settings.clone();
             Box::new(generator::Generator::new(&plan.id, settings, clock.now_ms(), restored))
         }
+        #[cfg(feature = "mysql")]
+        SourceConnector::Mysql(mysql) => {
+            Box::new(mysql::source::MysqlSource::open(plan, mysql, waker, log, from)?)
+        }
+        #[cfg(not(feature = "mysql"))]
+        SourceConnector::Mysql(_) => unreachable!("check refuses MySQL without its feature"),
         SourceConnector::Function(function) => {
             Box::new(function::FunctionSource::open(&plan.id, function, log, restored)?)
         }

@@ -6,13 +6,15 @@ use super::graph::{Edge, Graph, Node};
 use super::operators::{self, CheckedOperator};
 use super::recovery;
 use crate::job::plan::{
-    BackendPlan, CheckpointPlan, FunctionSourcePlan, InputPlan, OperatorPlan, Plan, RestartPlan,
-    SinkConnector, SinkPlan, SourceConnector, SourcePlan, StatePlan, TimestampPlan, Upstream,
+    BackendPlan, CheckpointPlan, FunctionSourcePlan, InputPlan, MysqlServerPlan, MysqlSinkPlan,
+    MysqlSourcePlan, MysqlTls, OperatorPlan, Plan, RestartPlan, SinkConnector, SinkPlan,
+    SourceConnector, SourcePlan, StatePlan, TimestampPlan, Upstream,
 };
 use crate::job::spec::{
-    At, CheckpointSpec, JobFile, OperatorSpec, SinkConnectorSpec, SinkSpec, SourceConnectorSpec,
-    SourceSpec, StateSpec, StoreSpec,
+    At, CheckpointSpec, JobFile, MysqlServerSpec, OperatorSpec, SinkConnectorSpec, SinkSpec,
+    SourceConnectorSpec, SourceSpec, StateSpec, StoreSpec,
 };
+use crate::model::Format;
 use crate::wasm::Component;
 
 /// Why nothing is missing here.
@@ -48,7 +50,11 @@ pub fn assemble(
     let edge = |edge: &Option<Edge>| edge.expect(CHECKED);
     let JobFile { folder, job, state, checkpoint, restart, sources, operators, sinks, .. } = file;
     let sinks = sinks.into_iter().zip(&graph.sinks);
-    let sinks = sinks.map(|(spec, from)| sink(spec, &folder, upstream(&edge(from)))).collect();
+    let sinks = sinks.map(|(spec, from)| {
+        let from = edge(from);
+        sink(spec, &folder, upstream(&from), from.output.expect(CHECKED).format)
+    });
+    let sinks = sinks.collect();
     let sources = sources.into_iter().zip(functions.sources);
     let sources = sources.map(|(spec, function)| source(spec, &folder, function)).collect();
 
@@ -115,6 +121,11 @@ fn source(spec: SourceSpec, folder: &Path, function: Option<Component>) -> Sourc
             params: texts(spec.params),
             limits: spec.limits,
         }),
+        SourceConnectorSpec::Mysql(spec) => SourceConnector::Mysql(MysqlSourcePlan {
+            server: mysql_server(spec.server, folder),
+            query: spec.query,
+            every: spec.every,
+        }),
     };
     let timestamp = spec.timestamp;
     SourcePlan {
@@ -153,13 +164,41 @@ fn texts(params: Vec<(String, At<String>)>) -> Vec<(String, String)> {
     params.into_iter().map(|(name, text)| (name, text.value)).collect()
 }
 
-fn sink(spec: SinkSpec, folder: &Path, from: Upstream) -> SinkPlan {
+/// The variables stay names: what they hold is read when a connection is made.
+fn mysql_server(spec: MysqlServerSpec, folder: &Path) -> MysqlServerPlan {
+    let MysqlServerSpec { url, user_env, password_env, tls, tls_ca, timeout, retry_for } = spec;
+    let tls = match (tls, tls_ca) {
+        (false, _) => MysqlTls::Off,
+        (true, None) => MysqlTls::PublicAuthorities,
+        (true, Some(path)) => MysqlTls::Authorities(folder.join(path.value)),
+    };
+    MysqlServerPlan {
+        host: url.value.host,
+        port: url.value.port,
+        database: url.value.database,
+        user_env: user_env.map(|at| at.value),
+        password_env: password_env.map(|at| at.value),
+        tls,
+        timeout,
+        retry_for,
+    }
+}
+
+/// `format` is that of the records that come from `from`.
+fn sink(spec: SinkSpec, folder: &Path, from: Upstream, format: Format) -> SinkPlan {
     let connector = match spec.connector.expect(CHECKED) {
         SinkConnectorSpec::File { path, replace } => {
             SinkConnector::File { path: folder.join(path.value), replace }
         }
         SinkConnectorSpec::Stdout => SinkConnector::Stdout,
         SinkConnectorSpec::Discard => SinkConnector::Discard,
+        SinkConnectorSpec::Mysql(spec) => SinkConnector::Mysql(MysqlSinkPlan {
+            server: mysql_server(spec.server, folder),
+            table: spec.table.value,
+            columns: spec.columns.value,
+            key: spec.key.map_or_else(Vec::new, |at| at.value),
+            format,
+        }),
     };
     SinkPlan { id: spec.id.value, from, connector }
 }

@@ -34,7 +34,8 @@ pub fn check(file: &JobFile, findings: &mut Findings) {
             Some(
                 SourceConnectorSpec::Socket(_)
                 | SourceConnectorSpec::Generator(_)
-                | SourceConnectorSpec::Function(_),
+                | SourceConnectorSpec::Function(_)
+                | SourceConnectorSpec::Mysql(_),
             )
             | None => {}
         }

@@ -12,6 +12,7 @@ mod assemble;
 mod components;
 mod files;
 mod graph;
+mod mysql;
 mod operators;
 mod recovery;
 #[cfg(test)]
@@ -61,6 +62,7 @@ fn examine(
     let operators = operators::check(file, declared, &graph, findings);
     operators::warn_of_timers(file, declared, &graph, findings);
     files::check(file, findings);
+    mysql::check(file, &graph, findings);
     recovery::check(file, findings);
     (graph, operators)
 }

@@ -2,7 +2,7 @@
 
 use super::document::Value;
 use super::section::{At, Mismatch, Section};
-use super::{read_id, values};
+use super::{mysql, read_id, values};
 
 /// A sink.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub enum SinkConnectorSpec {
     Stdout,
     /// Nowhere.
     Discard,
+    /// A table of a database.
+    Mysql(mysql::MysqlSinkSpec),
 }
 
 #[derive(Clone, Copy)]
@@ -36,6 +38,7 @@ enum Connector {
     File,
     Stdout,
     Discard,
+    Mysql,
     NotYet,
 }
 
@@ -44,9 +47,9 @@ fn connector(value: &Value) -> Result<Connector, Mismatch> {
         ("file", Connector::File),
         ("stdout", Connector::Stdout),
         ("discard", Connector::Discard),
+        ("mysql", Connector::Mysql),
         ("kafka", Connector::NotYet),
         ("socket", Connector::NotYet),
-        ("mysql", Connector::NotYet),
         ("s3", Connector::NotYet),
     ];
     values::word(value, &words)
@@ -66,9 +69,10 @@ pub fn read(mut section: Section<'_, '_>) -> SinkSpec {
         }
         Connector::Stdout => Some(SinkConnectorSpec::Stdout),
         Connector::Discard => Some(SinkConnectorSpec::Discard),
+        Connector::Mysql => mysql::read_sink(&mut section).map(SinkConnectorSpec::Mysql),
         Connector::NotYet => {
             let problem = word.problem("asks for a connector that is not in this version yet");
-            section.report(problem.hint("this version has file, stdout and discard"));
+            section.report(problem.hint("this version has file, stdout, discard and mysql"));
             None
         }
     });

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::document::Value;
 use super::section::{At, Mismatch, Section};
-use super::{operator, read_id, values};
+use super::{mysql, operator, read_id, values};
 use crate::job::plan::{Field, GeneratorPlan, MalformedPolicy, TimeUnit};
 use crate::model::{Format, Limits};
 
@@ -48,6 +48,8 @@ pub enum SourceConnectorSpec {
     Generator(GeneratorPlan),
     /// Records that a function makes.
     Function(FunctionSourceSpec),
+    /// Rows of a database.
+    Mysql(mysql::MysqlSourceSpec),
 }
 
 /// A source function.
@@ -79,6 +81,7 @@ enum Connector {
     Socket,
     Generator,
     Function,
+    Mysql,
     NotYet,
 }
 
@@ -89,8 +92,8 @@ fn connector(value: &Value) -> Result<Connector, Mismatch> {
         ("socket", Connector::Socket),
         ("generator", Connector::Generator),
         ("function", Connector::Function),
+        ("mysql", Connector::Mysql),
         ("kafka", Connector::NotYet),
-        ("mysql", Connector::NotYet),
         ("s3", Connector::NotYet),
     ];
     values::word(value, &words)
@@ -105,7 +108,7 @@ pub fn read(mut section: Section<'_, '_>) -> SourceSpec {
     let malformed = section.or("malformed", values::malformed, MalformedPolicy::default());
     let line_bytes_max = section.or("max_line", line_bytes_max, LINE_BYTES_MAX_DEFAULT);
     let default_format = match word.as_deref() {
-        Some(Connector::Generator) => Format::Csv,
+        Some(Connector::Generator | Connector::Mysql) => Format::Csv,
         _ => Format::Lines,
     };
     let format = format.unwrap_or_else(|| section.at(default_format));
@@ -122,10 +125,11 @@ pub fn read(mut section: Section<'_, '_>) -> SourceSpec {
         }
         Connector::Generator => read_generator(&mut section, &format),
         Connector::Function => read_function(&mut section),
+        Connector::Mysql => read_mysql(&mut section, &format),
         Connector::NotYet => {
             let problem = word.problem("asks for a connector that is not in this version yet");
             section.report(
-                problem.hint("this version has file, stdin, socket, generator and function"),
+                problem.hint("this version has file, stdin, socket, generator, function and mysql"),
             );
             None
         }
@@ -248,6 +252,14 @@ fn read_function(section: &mut Section<'_, '_>) -> Option<SourceConnectorSpec> {
     let component = component?;
     let spec = FunctionSourceSpec { component, params, limits, is_format_written };
     Some(SourceConnectorSpec::Function(spec))
+}
+
+fn read_mysql(section: &mut Section<'_, '_>, format: &At<Format>) -> Option<SourceConnectorSpec> {
+    if !matches!(**format, Format::Csv | Format::Json) {
+        let message = "does not fit: rows have columns";
+        section.report(format.problem(message).hint("write \"csv\" or \"json\""));
+    }
+    mysql::read_source(section).map(SourceConnectorSpec::Mysql)
 }
 
 fn address(value: &Value) -> Result<String, Mismatch> {
