@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind::NotFound;
 use std::sync::Arc;
 
+use super::committer::LoggedSink;
 use super::manifest::PreparedOutput;
 use super::storage::Storage;
 use crate::error::{Error, ErrorKind, Result};
@@ -14,9 +15,20 @@ use crate::error::{Error, ErrorKind, Result};
 pub struct Commits {
     /// By the sink's id, the folder that its output lies in.
     pub folders: BTreeMap<String, Arc<dyn Storage>>,
+    /// By the sink's id, who brings its logs to an external system.
+    pub logs: BTreeMap<String, LoggedSink>,
 }
 
 impl Commits {
+    /// Shuts out whoever committed for these sinks before: a process that is taken for dead and is
+    /// not must not add to what this one goes on from.
+    ///
+    /// # Errors
+    /// If an external system cannot be reached, or refuses.
+    pub fn claim(&self) -> Result<()> {
+        self.logs.values().try_for_each(LoggedSink::claim)
+    }
+
     /// Makes output visible, after removing what it replaces.
     ///
     /// # Errors
@@ -32,15 +44,29 @@ impl Commits {
                 self.rename(sink, from, to)?;
             }
         }
-        Ok(())
+        for output in outputs {
+            if let PreparedOutput::Log { sink, .. } = output
+                && !self.logs.contains_key(sink)
+            {
+                return Err(lacks(sink, "give the job a sink of that id, to the same system"));
+            }
+        }
+        self.logs.iter().try_for_each(|(sink, logged)| logged.commit(sink, outputs))
+    }
+
+    /// The last checkpoint whose output a sink's external system has; none if there is none, or if
+    /// the sink has no such system.
+    ///
+    /// # Errors
+    /// If the system cannot be reached.
+    pub fn committed_last(&self, sink: &str) -> Result<Option<u64>> {
+        let Some(logged) = self.logs.get(sink) else { return Ok(None) };
+        Ok(logged.committed()?.map(|marker| marker.checkpoint))
     }
 
     fn folder(&self, sink: &str) -> Result<&dyn Storage> {
-        self.folders.get(sink).map(|folder| &**folder).ok_or_else(|| {
-            let message =
-                format!("there is output to commit of sink {sink:?}, which the job lacks");
-            Error::input(message).hint("give the job a sink of that id, writing to the same folder")
-        })
+        let hint = "give the job a sink of that id, writing to the same folder";
+        self.folders.get(sink).map(|folder| &**folder).ok_or_else(|| lacks(sink, hint))
     }
 
     fn rename(&self, sink: &str, from: &str, to: &str) -> Result<()> {
@@ -117,8 +143,13 @@ impl Commits {
                 Error::storage(message).caused_by(cause)
             })?;
         }
-        Ok(())
+        self.logs.iter().try_for_each(|(sink, logged)| logged.remove_leftovers(sink))
     }
+}
+
+fn lacks(sink: &str, hint: &str) -> Error {
+    let message = format!("there is output to commit of sink {sink:?}, which the job lacks");
+    Error::input(message).hint(hint)
 }
 
 /// The checkpoint that a visible file was committed with: `part-PARTITION-CHECKPOINT`.

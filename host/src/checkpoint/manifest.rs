@@ -287,6 +287,20 @@ pub enum PreparedOutput {
         /// The name that readers see.
         to: String,
     },
+    /// Complete, durable records that are written to an external system in one transaction with
+    /// the other logs of the same barrier.
+    Log {
+        /// The sink's id.
+        sink: String,
+        /// The partition that wrote it.
+        partition: u32,
+        /// The barrier that ended it.
+        checkpoint: u64,
+        /// The attempt that wrote it. No other has the same, also after the job has begun anew.
+        attempt: String,
+        /// The log, in the job's checkpoint storage also if the manifest is a savepoint's.
+        file: FileRef,
+    },
     /// Earlier output in the sink's folder gives way: with the first commit of a run.
     Replace {
         /// The sink's id.

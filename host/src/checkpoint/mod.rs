@@ -9,6 +9,7 @@
 //! <storage>/chk-17/<operator>-<partition>.operator operator states, in the same format
 //! <storage>/chk-17/<operator>-<partition>.CURRENT  … RocksDB's small files
 //! <storage>/shared/<run>-<operator>-<partition>-000042.sst   shared by checkpoints
+//! <storage>/sinks/<sink>/…       output that waits for its checkpoint, see `committer`
 //! <storage>/savepoints/sp-18/manifest    a savepoint without a place of its own; no shared files
 //! <storage>/finished             a run came to its end; what is older is nothing to go on from
 //! ```
@@ -16,11 +17,13 @@
 pub mod catalog;
 pub mod checked;
 mod commit;
+mod committer;
 mod coordinator;
 mod hex;
 pub mod manifest;
 mod protocol;
 pub mod reading;
+pub mod sink_log;
 pub mod state_file;
 pub mod storage;
 #[cfg(feature = "rocksdb")]
@@ -28,6 +31,7 @@ pub mod tables;
 
 pub use catalog::Catalog;
 pub use commit::Commits;
+pub use committer::{Committer, LoggedSink, Logs, Marker, log_folder};
 pub use coordinator::Coordinator;
 pub use manifest::Manifest;
 pub use protocol::{

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::connectors::file_sink::{FileSettings, FileWriter};
+use super::connectors::log_sink::{LogSettings, LogSinkWriter};
 use super::connectors::stdout::StdoutWriter;
 use super::{NodeMetrics, StopFlag};
 use crate::checkpoint::manifest::PreparedOutput;
@@ -38,6 +39,10 @@ pub struct SinkSettings {
     pub partition: u32,
     /// The folder that it writes to, if it writes files.
     pub folder: Option<Arc<dyn Storage>>,
+    /// Where its logs lie, if it writes any.
+    pub logs: Option<Arc<dyn Storage>>,
+    /// No other attempt to run the job has the same.
+    pub attempt: String,
     /// The barrier after which it begins; 0 = the start of the job.
     pub after: u64,
     /// Whether the job takes checkpoints.
@@ -56,6 +61,7 @@ pub struct SinkWriter {
 
 enum Writer {
     File(FileWriter),
+    Log(LogSinkWriter),
     Stdout(StdoutWriter),
     Discard,
 }
@@ -88,6 +94,7 @@ impl SinkWriter {
         NodeMetrics::add(&self.metrics.records_in, batch.len());
         match &mut self.writer {
             Writer::File(file) => file.write(batch),
+            Writer::Log(log) => log.write(batch),
             Writer::Stdout(stdout) => stdout.write(batch),
             Writer::Discard => Ok(()),
         }
@@ -97,7 +104,7 @@ impl SinkWriter {
     pub(super) fn flush(&mut self) -> Result<()> {
         match &mut self.writer {
             Writer::Stdout(stdout) => stdout.flush(),
-            Writer::File(_) | Writer::Discard => Ok(()),
+            Writer::File(_) | Writer::Log(_) | Writer::Discard => Ok(()),
         }
     }
 
@@ -105,6 +112,7 @@ impl SinkWriter {
     pub(super) fn prepare(&mut self, barrier: u64) -> Result<Option<PreparedFile>> {
         match &mut self.writer {
             Writer::File(file) => file.prepare(barrier),
+            Writer::Log(log) => log.prepare(barrier),
             Writer::Stdout(_) | Writer::Discard => Ok(None),
         }
     }

@@ -96,6 +96,7 @@ impl Attempt {
         let restored =
             from.map(|located| Restored::new(located, plan, ground.environment.clock.now_ms()));
         let restored = restored.transpose()?;
+        ground.commits.claim()?;
         let warn = |message: String| options.log.write(LogLevel::Warn, &message);
         let first = match from {
             Some(located) => later_output(plan, ground, &located.manifest, warn)?,

@@ -199,6 +199,8 @@ impl Builder<'_> {
                 let settings = SinkSettings {
                     partition: number,
                     folder: self.parts.commits.folders.get(&sink.id).cloned(),
+                    logs: self.parts.commits.logs.get(&sink.id).map(|one| one.storage.clone()),
+                    attempt: self.parts.run.clone(),
                     after: self.parts.restored.map_or(0, |from| from.located.manifest.id),
                     checkpoints: self.plan.checkpoint.is_some(),
                     metrics: self.sink_metrics(index),

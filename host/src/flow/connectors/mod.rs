@@ -5,6 +5,7 @@ pub(super) mod file_sink;
 pub(crate) mod function;
 pub mod generator;
 mod line_buffer;
+pub(super) mod log_sink;
 #[cfg(feature = "mysql")]
 mod mysql;
 pub(super) mod stdout;
