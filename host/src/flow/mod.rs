@@ -35,7 +35,7 @@ pub use metrics::{Metrics, NodeKind, NodeMetrics};
 pub(crate) use operator::node_fault_error;
 pub use operator::{OperatorParts, OperatorRejections, OperatorTask};
 pub use outlet::{Edge, EdgeKey, Outlet, Outlets};
-pub use sink::{PreparedFile, SinkSettings, SinkWriter, open_sink};
+pub use sink::{Prepared, PreparedFile, SinkSettings, SinkWriter, open_logged_sink, open_sink};
 pub use snapshotter::{PartitionOf, Snapshotter};
 pub use source::{SourceSettings, SourceTask};
 pub use source_control::{SourceCommand, SourceControl};

@@ -4,15 +4,39 @@ use std::sync::Arc;
 
 use super::connectors::file_sink::{FileSettings, FileWriter};
 use super::connectors::log_sink::{LogSettings, LogSinkWriter};
+#[cfg(feature = "mysql")]
+use super::connectors::mysql::{committer::MysqlCommitter, sink::MysqlWriter};
 use super::connectors::stdout::StdoutWriter;
-use super::{NodeMetrics, StopFlag};
+use super::{NodeMetrics, StopFlag, Waker};
 use crate::checkpoint::manifest::PreparedOutput;
-use crate::checkpoint::{Storage, StorageWriter};
+use crate::checkpoint::{LoggedSink, Storage, StorageWriter};
 use crate::error::{Error, Result};
 use crate::job::plan::{SinkConnector, SinkPlan};
 use crate::model::Batch;
+use crate::wasm::LogSink;
 
-/// Output that a barrier has cut off: written, not yet durable, invisible until it is committed.
+/// Output that a barrier has cut off.
+pub enum Prepared {
+    /// It becomes visible with the checkpoint.
+    File(PreparedFile),
+    /// It is on its way, and is written when this returns.
+    Written(Box<dyn FnOnce() -> Result<()> + Send>),
+}
+
+impl Prepared {
+    /// Makes it durable, and returns what has to be committed.
+    ///
+    /// # Errors
+    /// If where it goes fails: the output is lost.
+    pub(super) fn finish(self) -> Result<Option<PreparedOutput>> {
+        match self {
+            Self::File(file) => file.finish().map(Some),
+            Self::Written(wait) => wait().map(|()| None),
+        }
+    }
+}
+
+/// Output that is written, not yet durable, invisible until it is committed.
 pub struct PreparedFile {
     pub(super) writer: Box<dyn StorageWriter>,
     pub(super) output: PreparedOutput,
@@ -25,7 +49,7 @@ impl PreparedFile {
     ///
     /// # Errors
     /// If its folder fails: the output is lost.
-    pub(super) fn finish(self) -> Result<PreparedOutput> {
+    fn finish(self) -> Result<PreparedOutput> {
         self.writer.finish().map_err(|cause| {
             Error::storage(format!("cannot complete output in {}", self.place)).caused_by(cause)
         })?;
@@ -47,6 +71,10 @@ pub struct SinkSettings {
     pub after: u64,
     /// Whether the job takes checkpoints.
     pub checkpoints: bool,
+    /// Wakes the task that it runs in.
+    pub waker: Waker,
+    /// Where it says what its connection comes to.
+    pub log: LogSink,
     /// Counts.
     pub metrics: Arc<NodeMetrics>,
     /// Asks the job to stop when nobody reads the output any more.
@@ -64,6 +92,31 @@ enum Writer {
     Log(LogSinkWriter),
     Stdout(StdoutWriter),
     Discard,
+    #[cfg(feature = "mysql")]
+    Mysql(MysqlWriter),
+}
+
+/// Who brings the logs of a sink to its system; none if it writes none. `storage` holds the logs,
+/// `stop` ends every wait for the system.
+///
+/// # Errors
+/// If the environment lacks what is needed to reach the system.
+pub fn open_logged_sink(
+    job: &str,
+    sink: &SinkPlan,
+    storage: &Arc<dyn Storage>,
+    log: &LogSink,
+    stop: &Arc<StopFlag>,
+) -> Result<Option<LoggedSink>> {
+    match &sink.connector {
+        #[cfg(feature = "mysql")]
+        SinkConnector::Mysql(plan) => {
+            let (log, stop) = (log.clone(), stop.clone());
+            let committer = MysqlCommitter::new(job, &sink.id, plan, log, stop)?;
+            Ok(Some(LoggedSink::new(storage.clone(), committer)))
+        }
+        _ => Ok(None),
+    }
 }
 
 /// Opens one partition of a sink.
@@ -71,7 +124,7 @@ enum Writer {
 /// # Errors
 /// If its file cannot be made.
 pub fn open_sink(plan: &SinkPlan, settings: SinkSettings) -> Result<SinkWriter> {
-    let SinkSettings { partition, folder, after, checkpoints, metrics, stop } = settings;
+    let SinkSettings { partition, folder, after, checkpoints, metrics, stop, .. } = settings;
     let writer = match &plan.connector {
         SinkConnector::File { .. } => {
             let sink = plan.id.clone();
@@ -84,8 +137,25 @@ pub fn open_sink(plan: &SinkPlan, settings: SinkSettings) -> Result<SinkWriter> 
         }
         SinkConnector::Stdout => Writer::Stdout(StdoutWriter::new(stop)),
         SinkConnector::Discard => Writer::Discard,
+        #[cfg(feature = "mysql")]
+        SinkConnector::Mysql(mysql) => Writer::Mysql(open_mysql(&plan.id, mysql, settings)?),
+        #[cfg(not(feature = "mysql"))]
+        SinkConnector::Mysql(_) => unreachable!("check refuses MySQL without its feature"),
     };
     Ok(SinkWriter { writer, metrics })
+}
+
+#[cfg(feature = "mysql")]
+fn open_mysql(
+    id: &str,
+    plan: &crate::job::plan::MysqlSinkPlan,
+    settings: SinkSettings,
+) -> Result<MysqlWriter> {
+    let SinkSettings { partition, logs, attempt, after, waker, log, .. } = settings;
+    let Some(storage) = logs else { return MysqlWriter::direct(id, plan, &waker, log) };
+    let sink = id.to_owned();
+    let log = LogSinkWriter::new(LogSettings { sink, storage, partition, after, attempt });
+    Ok(MysqlWriter::logged(id, plan, log))
 }
 
 impl SinkWriter {
@@ -97,6 +167,18 @@ impl SinkWriter {
             Writer::Log(log) => log.write(batch),
             Writer::Stdout(stdout) => stdout.write(batch),
             Writer::Discard => Ok(()),
+            #[cfg(feature = "mysql")]
+            Writer::Mysql(mysql) => mysql.write(batch),
+        }
+    }
+
+    /// Hands on what waits, where that may take a while. Returns whether there is room for more; if
+    /// not, the task is woken later.
+    pub(super) fn send(&mut self) -> bool {
+        match &mut self.writer {
+            #[cfg(feature = "mysql")]
+            Writer::Mysql(mysql) => mysql.send(),
+            Writer::File(_) | Writer::Log(_) | Writer::Stdout(_) | Writer::Discard => true,
         }
     }
 
@@ -105,15 +187,19 @@ impl SinkWriter {
         match &mut self.writer {
             Writer::Stdout(stdout) => stdout.flush(),
             Writer::File(_) | Writer::Log(_) | Writer::Discard => Ok(()),
+            #[cfg(feature = "mysql")]
+            Writer::Mysql(mysql) => mysql.flush(),
         }
     }
 
     /// Cuts the output at a barrier: what came before is prepared to be committed.
-    pub(super) fn prepare(&mut self, barrier: u64) -> Result<Option<PreparedFile>> {
+    pub(super) fn prepare(&mut self, barrier: u64) -> Result<Option<Prepared>> {
         match &mut self.writer {
-            Writer::File(file) => file.prepare(barrier),
-            Writer::Log(log) => log.prepare(barrier),
+            Writer::File(file) => Ok(file.prepare(barrier)?.map(Prepared::File)),
+            Writer::Log(log) => Ok(log.prepare(barrier)?.map(Prepared::File)),
             Writer::Stdout(_) | Writer::Discard => Ok(None),
+            #[cfg(feature = "mysql")]
+            Writer::Mysql(mysql) => mysql.prepare(barrier),
         }
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! Who drives them is not said here: threads in production, one loop in a simulation.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 
@@ -15,11 +16,13 @@ use super::run::RunOptions;
 use crate::checkpoint::catalog::{Candidate, Located};
 use crate::checkpoint::manifest::{DeclaredOperatorState, DeclaredState, Manifest, PreparedOutput};
 use crate::checkpoint::{
-    Action, Catalog, Commits, Coordinator, CoordinatorSettings, OperatorOf, Progress, RequestId,
-    Target,
+    Action, Catalog, Commits, Coordinator, CoordinatorSettings, LoggedSink, OperatorOf, Progress,
+    RequestId, Target,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::flow::{Barrier, Event, SourceCommand, SourceControl, StopFlag};
+use crate::flow::{
+    Barrier, Event, SourceCommand, SourceControl, StopFlag, open_logged_sink,
+};
 use crate::wasm::LogLevel;
 
 /// What all attempts of a run have in common.
@@ -43,7 +46,7 @@ impl Ground {
     ///
     /// # Errors
     /// If one cannot be opened, or if the checkpoint storage belongs to another job.
-    pub fn open(plan: &Plan, environment: Environment) -> Result<Self> {
+    pub fn open(plan: &Plan, environment: Environment, options: &RunOptions) -> Result<Self> {
         let mut commits = Commits::default();
         for sink in &plan.sinks {
             if let SinkConnector::File { path, .. } = &sink.connector {
@@ -56,6 +59,7 @@ impl Ground {
             environment.storages.open(&checkpoint.storage, &plan.folder).map(Catalog::new)
         };
         let catalog = plan.checkpoint.as_ref().map(open).transpose()?;
+        commits.logs = logged_sinks(plan, &environment, options)?;
         let first_id = match &catalog {
             Some(catalog) => {
                 for entry in catalog.entries()? {
@@ -69,6 +73,24 @@ impl Ground {
         };
         Ok(Self { environment, catalog, commits, first_id, next_id: first_id, attempts: 0 })
     }
+}
+
+/// The sinks whose records are committed with checkpoints to an external system.
+fn logged_sinks(
+    plan: &Plan,
+    environment: &Environment,
+    options: &RunOptions,
+) -> Result<BTreeMap<String, LoggedSink>> {
+    let mut logged = BTreeMap::new();
+    let Some(checkpoint) = plan.checkpoint.as_ref().filter(|_| plan.is_exactly_once()) else {
+        return Ok(logged);
+    };
+    let storage = environment.storages.open(&checkpoint.storage, &plan.folder)?;
+    for sink in &plan.sinks {
+        let opened = open_logged_sink(&plan.name, sink, &storage, &options.log, &options.stop)?;
+        logged.extend(opened.map(|one| (sink.id.clone(), one)));
+    }
+    Ok(logged)
 }
 
 /// Tasks that are ready to run, and who conducts them.

@@ -101,7 +101,7 @@ impl<'a> Run<'a> {
     }
 
     fn run_to_end(&mut self) -> Result<()> {
-        let ground = &mut Ground::open(self.plan, Environment::of_this_machine())?;
+        let ground = &mut Ground::open(self.plan, Environment::of_this_machine(), self.options)?;
         let mut first = true;
         loop {
             let stop = Arc::new(StopFlag::default());

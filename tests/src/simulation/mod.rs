@@ -210,7 +210,7 @@ impl Simulation {
             metrics,
             restore: Restore::Latest,
         };
-        let mut ground = Ground::open(plan, environment)?;
+        let mut ground = Ground::open(plan, environment, &options)?;
         let mut failures = 0;
         loop {
             let end = match self.start(plan, &options, &mut ground, outcome) {

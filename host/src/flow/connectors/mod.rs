@@ -7,7 +7,7 @@ pub mod generator;
 mod line_buffer;
 pub(super) mod log_sink;
 #[cfg(feature = "mysql")]
-mod mysql;
+pub(super) mod mysql;
 pub(super) mod stdout;
 pub(super) mod stream;
 

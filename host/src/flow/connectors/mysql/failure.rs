@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mysql_async::{DriverError, Error as MysqlError, IoError, ServerError};
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::job::show_duration;
 
 /// Errors of a server that has too much to do, is shut down, or made somebody wait for too long:
@@ -48,6 +48,10 @@ pub(super) enum Failure {
     Timeout(Duration),
     /// What cannot come right by itself, in our own words.
     Lasting(Error),
+    /// What may come right by itself, in our own words.
+    Passing(Error),
+    /// Nobody waits for the answer any more.
+    Unwanted,
 }
 
 impl From<MysqlError> for Failure {
@@ -60,8 +64,8 @@ impl Failure {
     /// Whether it may be gone on another try.
     pub(super) fn may_pass(&self) -> bool {
         match self {
-            Self::Timeout(_) => true,
-            Self::Lasting(_) => false,
+            Self::Timeout(_) | Self::Passing(_) => true,
+            Self::Lasting(_) | Self::Unwanted => false,
             Self::Mysql(MysqlError::Server(error)) => {
                 PASSING.contains(&error.code) || PASSING_OF_MYSQL.contains(&error.code)
             }
@@ -80,11 +84,20 @@ impl Failure {
         }
     }
 
+    /// Whether the connection was ended, rather than the server slow or unwilling.
+    pub(super) fn is_end_of_connection(&self) -> bool {
+        match self {
+            Self::Mysql(error) => error.is_fatal() && self.may_pass(),
+            Self::Timeout(_) | Self::Lasting(_) | Self::Passing(_) | Self::Unwanted => false,
+        }
+    }
+
     /// What happened, for people, in one line.
     pub(super) fn text(&self) -> String {
         match self {
             Self::Timeout(after) => format!("no answer within {}", show_duration(*after)),
-            Self::Lasting(error) => error.full_text(),
+            Self::Lasting(error) | Self::Passing(error) => error.full_text(),
+            Self::Unwanted => "the job ends".into(),
             Self::Mysql(MysqlError::Server(ServerError { code, message, .. })) => {
                 format!("error {code}: {message}")
             }
@@ -102,12 +115,13 @@ impl Failure {
     /// The error that ends the job: `what` could not be done.
     pub(super) fn into_error(self, what: &str) -> Error {
         let hint = self.hint();
-        let error = match self.may_pass() {
-            true => Error::storage(what),
-            false => Error::input(what),
+        let error = match &self {
+            Self::Unwanted => Error::new(ErrorKind::Interrupted, what),
+            failure if failure.may_pass() => Error::storage(what),
+            _ => Error::input(what),
         };
         let error = match self {
-            Self::Lasting(error) => return error,
+            Self::Lasting(error) | Self::Passing(error) => return error,
             failure => error.caused_by(failure.text()),
         };
         match hint {
@@ -153,7 +167,6 @@ const TLS_HINT: &str = "look at `tls_ca`, and at the names in the server's certi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ErrorKind;
 
     fn server(code: u16) -> Failure {
         let (message, state) = ("as the server says".into(), "HY000".into());

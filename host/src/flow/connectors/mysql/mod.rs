@@ -2,13 +2,20 @@
 //!
 //! ```text
 //! source: query --rows--> record (csv, json) --channel--> task       source.rs, a thread of its own
-//! sink:   record --values--> INSERT … ON DUPLICATE KEY UPDATE        sink.rs, never in a task
+//! sink:   record --log--> checkpoint --committer--> rows and marker    committer.rs
+//!         record --channel--> rows                                   direct.rs, a thread of its own
 //! ```
-//! `server` makes connections, `failure` says which failures pass, `outage` how long to wait for
-//! that.
+//! `session` keeps a connection and does again what fails, `failure` says what passes by itself,
+//! `outage` how long to wait for that.
 
+pub(super) mod committer;
+mod direct;
 mod failure;
+mod insert;
 mod outage;
 mod record;
-mod server;
+mod session;
+pub(super) mod sink;
 pub(super) mod source;
+mod statement;
+mod table;

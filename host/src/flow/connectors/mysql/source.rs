@@ -4,22 +4,17 @@
 //! Read once, it goes on after a restart behind the rows that it has given out: it counts them, so
 //! the query must give the same rows in the same order. Read again and again, it reads anew.
 
-use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::TryStreamExt;
-use futures_util::future::{self, Either};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row};
-use tokio::runtime::Builder;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use super::failure::Failure;
-use super::outage::{Next as NextTry, Outage};
 use super::record::RecordWriter;
-use super::server::Server;
+use super::session::{Link, Session};
 use crate::checkpoint::manifest::SourcePosition;
 use crate::env::Stopwatch;
 use crate::error::{Error, Result};
@@ -27,9 +22,8 @@ use crate::flow::connectors::line_buffer::BEGINNING_BYTES;
 use crate::flow::connectors::{Connector, Next};
 use crate::flow::{BATCH_RECORDS_MAX, Waker};
 use crate::job::plan::{MysqlSourcePlan, SourcePlan};
-use crate::job::show_duration;
 use crate::model::{Format, Packed};
-use crate::wasm::{LogLevel, LogSink};
+use crate::wasm::LogSink;
 
 /// So many bytes of rows are handed over at once, and so many portions wait at most.
 const PORTION_BYTES: usize = 64 << 10;
@@ -100,22 +94,18 @@ impl MysqlSource {
         if from.done.is_empty() {
             let (sender, messages) = channel(PORTIONS_MAX);
             opened.messages = Some(messages);
+            let gone = sender.clone();
+            let session = Session::new(&plan.server, log, Box::new(move || gone.is_closed()))?;
             let reader = Reader {
-                server: Server::new(&plan.server)?,
-                query: plan.query.clone(),
-                every: plan.every,
+                settings: plan.clone(),
                 format: source.format,
                 outbox: Outbox { sender, waker: waker.clone() },
-                log,
-                connection: None,
-                outage: Outage::new(plan.server.retry_for),
-                first_failure: None,
                 read: from.offset,
                 given: row,
             };
             std::thread::Builder::new()
                 .name(format!("{} reader", source.id))
-                .spawn(move || reader.run())
+                .spawn(move || reader.run(session))
                 .map_err(|cause| Error::input("cannot start a thread").caused_by(cause))?;
         }
         Ok(opened)
@@ -181,25 +171,18 @@ struct Outbox {
 }
 
 impl Outbox {
-    async fn send(&self, message: Message) {
-        // If the task is gone this thread ends: `run` sees to it.
-        let _ = self.sender.send(message).await;
+    fn send(&self, message: Message) -> Result<(), Failure> {
+        let sent = self.sender.blocking_send(message).map_err(|_| Failure::Unwanted);
         self.waker.wake();
+        sent
     }
 }
 
 /// What the thread does.
 struct Reader {
-    server: Server,
-    query: String,
-    every: Option<Duration>,
+    settings: MysqlSourcePlan,
     format: Format,
     outbox: Outbox,
-    log: LogSink,
-    /// Kept from one read to the next.
-    connection: Option<Conn>,
-    outage: Outage,
-    first_failure: Option<Stopwatch>,
     read: u64,
     /// Rows handed over, of a query that is read once.
     given: u64,
@@ -207,99 +190,42 @@ struct Reader {
 
 impl Reader {
     /// Reads until there is no more to read, or until nobody wants it any more.
-    fn run(mut self) {
-        let gone = self.outbox.sender.clone();
-        let waker = self.outbox.waker.clone();
-        let runtime = match Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => runtime,
-            Err(cause) => {
-                let error = Error::storage("cannot start to read").caused_by(cause);
-                // The channel is empty, unless the task is gone.
-                let _ = gone.try_send(Message::Failed(error));
-                return waker.wake();
-            }
+    fn run(mut self, mut session: Session) {
+        let last = match self.read_all(&mut session) {
+            Ok(()) => Message::End,
+            Err(error) => Message::Failed(error),
         };
-        runtime.block_on(async move {
-            let reading = pin!(async move { self.read_all().await });
-            let unwanted = pin!(gone.closed());
-            match future::select(reading, unwanted).await {
-                Either::Left(((), _)) | Either::Right(((), _)) => {}
-            }
-        });
-        waker.wake();
+        // If the task is gone it has no use for it.
+        let _ = self.outbox.send(last);
     }
 
-    async fn read_all(&mut self) {
+    fn read_all(&mut self, session: &mut Session) -> Result<()> {
         loop {
             let stopwatch = Stopwatch::start();
-            if let Err(error) = self.read_surely().await {
-                return self.outbox.send(Message::Failed(error)).await;
-            }
-            let Some(every) = self.every else { return self.outbox.send(Message::End).await };
-            tokio::time::sleep(every.saturating_sub(stopwatch.elapsed())).await;
-        }
-    }
-
-    /// Reads all rows, as often as it takes.
-    async fn read_surely(&mut self) -> Result<()> {
-        loop {
-            let is_reused = self.connection.is_some();
-            let Err(failure) = self.read().await else { return Ok(()) };
-            self.connection = None;
-            let what = format!("cannot read from {}", self.server.name());
-            if !failure.may_pass() {
-                return Err(failure.into_error(&what));
-            }
-            // The server has ended a connection that was of no use for a while: that is no outage.
-            if is_reused && !matches!(failure, Failure::Timeout(_)) {
-                continue;
-            }
-            let since = self.first_failure.get_or_insert_with(Stopwatch::start).elapsed();
-            match self.outage.failed(since) {
-                NextTry::GiveUp => return Err(failure.into_error(&what)),
-                NextTry::Wait(delay) => tokio::time::sleep(delay).await,
-                NextTry::TellAndWait(delay) => {
-                    let (why, most) = (failure.text(), self.server.retry_for());
-                    let most = show_duration(most);
-                    let line = format!("{what}: {why}; it is tried again for up to {most}");
-                    self.log.write(LogLevel::Warn, &line);
-                    tokio::time::sleep(delay).await;
-                }
-            }
-        }
-    }
-
-    /// The server has answered.
-    fn note_answer(&mut self) {
-        let first = self.first_failure.take();
-        if let (true, Some(first)) = (self.outage.is_over(), first) {
-            let seconds = first.elapsed().as_secs_f64();
-            let line = format!("{} answers again after {seconds:.1} s", self.server.name());
-            self.log.write(LogLevel::Info, &line);
+            session.surely("read from", |link, connection| self.read(link, connection))?;
+            let Some(every) = self.settings.every else { return Ok(()) };
+            let rest = every.saturating_sub(stopwatch.elapsed());
+            session.link().pause(rest).map_err(|failure| failure.into_error("cannot wait"))?;
         }
     }
 
     /// Reads all rows and hands them over; of a query that is read once, those that were not yet.
-    async fn read(&mut self) -> Result<(), Failure> {
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => self.server.connect().await?,
-        };
-        let mut result = self.server.answer(connection.query_iter(self.query.as_str())).await?;
-        self.note_answer();
+    fn read(&mut self, link: &Link, connection: &mut Conn) -> Result<(), Failure> {
+        let query = self.settings.query.as_str();
+        let mut result = link.answer(connection.query_iter(query))?;
         let records = RecordWriter::new(self.format, result.columns_ref());
-        let rows = self.server.answer(result.stream::<Row>()).await?;
-        let Some(mut rows) = rows else {
-            let name = self.server.name();
-            let message = format!("the query asks {name} for nothing that has rows");
+        let Some(mut rows) = link.answer(result.stream::<Row>())? else {
+            let message = format!("the query asks {} for nothing that has rows", link.name());
             return Err(Failure::Lasting(Error::input(message).hint("write a SELECT")));
         };
-        self.begin().await;
-        let passed_over = if self.every.is_none() { self.given } else { 0 };
+        self.begin()?;
+        let is_read_once = self.settings.every.is_none();
+        let passed_over = if is_read_once { self.given } else { 0 };
         let mut seen = 0;
         let mut record = Vec::new();
         let mut portion = Packed::default();
-        while let Some(row) = self.server.answer(rows.try_next()).await? {
+        while let Some(row) = link.answer(rows.try_next())? {
+            link.note_progress();
             seen += 1;
             if seen <= passed_over {
                 continue;
@@ -308,36 +234,35 @@ impl Reader {
             records.write(&mut record, &row.unwrap());
             portion.push(&record);
             if portion.bytes.len() >= PORTION_BYTES || portion.len() >= BATCH_RECORDS_MAX {
-                self.hand_over(&mut portion).await;
+                self.hand_over(&mut portion)?;
             }
         }
         drop(rows);
-        self.hand_over(&mut portion).await;
-        self.server.answer(result.drop_result()).await?;
-        if seen < passed_over {
-            let message = format!(
-                "the query gives {seen} rows now, fewer than the {passed_over} that were read"
-            );
-            let hint = "a query that is read once must give the same rows in the same order: \
-                        begin anew with `--restore none`";
-            return Err(Failure::Lasting(Error::input(message).hint(hint)));
+        self.hand_over(&mut portion)?;
+        link.answer(result.drop_result())?;
+        if seen >= passed_over {
+            return Ok(());
         }
-        self.connection = Some(connection);
-        Ok(())
+        let message =
+            format!("the query gives {seen} rows now, fewer than the {passed_over} that were read");
+        let hint = "a query that is read once must give the same rows in the same order: begin \
+                    anew with `--restore none`";
+        Err(Failure::Lasting(Error::input(message).hint(hint)))
     }
 
     /// Numbers the read. One that goes on where another has failed has its number.
-    async fn begin(&mut self) {
-        if self.every.is_some() || self.read == 0 {
+    fn begin(&mut self) -> Result<(), Failure> {
+        if self.settings.every.is_some() || self.read == 0 {
             self.read += 1;
         }
-        self.outbox.send(Message::Begin(self.read)).await;
+        self.outbox.send(Message::Begin(self.read))
     }
 
-    async fn hand_over(&mut self, portion: &mut Packed) {
-        if !portion.is_empty() {
-            self.given += portion.len() as u64;
-            self.outbox.send(Message::Rows(std::mem::take(portion))).await;
+    fn hand_over(&mut self, portion: &mut Packed) -> Result<(), Failure> {
+        if portion.is_empty() {
+            return Ok(());
         }
+        self.given += portion.len() as u64;
+        self.outbox.send(Message::Rows(std::mem::take(portion)))
     }
 }
