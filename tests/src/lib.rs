@@ -15,6 +15,7 @@ pub mod kinds;
 pub mod lines;
 pub mod oracle;
 pub mod random;
+pub mod servers;
 pub mod simulation;
 
 pub use binary::{Ended, Tidegate};

@@ -92,15 +92,22 @@ impl DirectWriter {
         }
     }
 
-    /// Lets everything be written as soon as can be.
+    /// Lets everything be written as soon as can be. What the queue has no room for stays, so that
+    /// rows go in larger portions the slower the server is.
     ///
     /// # Errors
     /// What has ended the thread.
     pub(super) fn flush(&mut self) -> Result<()> {
-        if !self.pending.is_empty() {
-            self.waiting.push_back(Order::Write(std::mem::take(&mut self.pending)));
+        if self.send() && !self.pending.is_empty() {
+            let order = Order::Write(std::mem::take(&mut self.pending));
+            if let Err(TrySendError::Full(Order::Write(records))) = self.orders.try_send(order) {
+                self.pending = records;
+            }
         }
-        self.send();
+        self.look()
+    }
+
+    fn look(&self) -> Result<()> {
         match self.fate.get() {
             Some(error) => Err(again(error)),
             None => Ok(()),
@@ -125,7 +132,10 @@ impl DirectWriter {
 
     /// Ends what a barrier cuts off: it is written when that which is returned has been finished.
     pub(super) fn prepare(&mut self) -> Result<Prepared> {
-        self.flush()?;
+        self.look()?;
+        if !self.pending.is_empty() {
+            self.waiting.push_back(Order::Write(std::mem::take(&mut self.pending)));
+        }
         let (told, tell) = mpsc::sync_channel(1);
         self.waiting.push_back(Order::Tell(told));
         self.send();
