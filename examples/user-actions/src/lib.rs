@@ -1,10 +1,16 @@
-//! Makes actions of four users, one each `every` (500ms), without end: who, when, what, and the
-//! number of the product, from 0 up to `products` (4) in turn.
+//! Makes actions of four users, one each `every` (500ms): who, when, what, and the number of the
+//! product, from 0 up to `products` (4) in turn. Without end, or `count` of them. They happen now, or
+//! as if they had begun at `start_ms`: then they come as fast as they are taken.
 //!
 //! Shows a source function that wants to be asked again at a time, and randomness that a restart
 //! does not change: users and kinds come from a sequence whose place is operator state. After the
 //! `SourceFunction` beside a Flink program that reads a table of users again and again; the job that
-//! uses it is `examples/broadcast-config/job-mysql.toml`.
+//! uses it so is `examples/broadcast-config/job-mysql.toml`. Run it alone with
+//!
+//! ```text
+//! tidegate build examples/user-actions
+//! tidegate run examples/user-actions/job.toml
+//! ```
 
 use serde::Serialize;
 use tidegate_sdk::prelude::*;
@@ -26,7 +32,9 @@ struct Action {
 }
 
 struct UserActions {
-    every: Duration,
+    every_ms: i64,
+    count: u64,
+    start_ms: i64,
     products: u64,
     /// Actions so far.
     made: u64,
@@ -63,9 +71,12 @@ impl SourceFunction for UserActions {
     type Out = Json<Action>;
 
     fn open(setup: &mut Setup) -> Result<Self> {
+        let every = setup.param("every", Duration::from_millis(500))?;
         let products: u64 = setup.param("products", 4)?;
         Ok(Self {
-            every: setup.param("every", Duration::from_millis(500))?,
+            every_ms: i64::try_from(every.as_millis())?,
+            count: setup.param("count", 0)?,
+            start_ms: setup.param("start_ms", 0)?,
             products: products.max(1),
             made: 0,
             position: setup.operator_list_state("position"),
@@ -73,15 +84,23 @@ impl SourceFunction for UserActions {
     }
 
     fn poll_next(&mut self, ctx: &mut SourceContext<'_, Self::Out>) -> Result<NextPoll> {
+        if self.count > 0 && self.made >= self.count {
+            return Ok(NextPoll::Never);
+        }
+        let is_now = self.start_ms == 0;
+        let time = match is_now {
+            true => ctx.processing_time(),
+            false => self.start_ms + self.every_ms * i64::try_from(self.made)?,
+        };
         let number = scattered(self.made);
         ctx.collect(Json(Action {
             user: format!("user_{}", number % USERS + 1),
-            time: date_time(ctx.processing_time()),
+            time: date_time(time),
             kind: KINDS[(number / USERS % KINDS.len() as u64) as usize],
             product: self.made % self.products,
         }));
         self.made += 1;
-        Ok(NextPoll::At(ctx.processing_time() + i64::try_from(self.every.as_millis())?))
+        Ok(if is_now { NextPoll::At(time + self.every_ms) } else { NextPoll::Now })
     }
 
     fn snapshot_state(&mut self, ctx: &mut SnapshotContext<'_>) -> Result<()> {
