@@ -107,7 +107,8 @@ fn what_the_user_must_mend_ends_the_job_at_once() {
     let ended = run(&job).set("source.in.url", database).run();
     ended.expect(1).expect_story(["nowhere", "`url`"]);
     let unset = Tidegate::check_job(&job).env("TEST_DB_USER", "x").run().expect(1);
-    unset.expect_story(["`source.in.password_env` names the environment variable TEST_DB_PASSWORD"]);
+    unset
+        .expect_story(["`source.in.password_env` names the environment variable TEST_DB_PASSWORD"]);
 }
 
 /// Answers the job's tries in place of the server, which is down, by ending the connection. Returns
@@ -167,7 +168,8 @@ fn a_query_that_takes_too_long_is_tried_again() {
     let folder = Folder::new("slow");
     let query = "query = \"SELECT userID, SLEEP(seconds) FROM user_info, pace ORDER BY userID\"\n";
     let running = run(&job(&folder, &server, &format!("{query}timeout = \"1s\""))).start();
-    let connections = format!("SELECT ID FROM information_schema.PROCESSLIST WHERE USER = '{USER}'");
+    let connections =
+        format!("SELECT ID FROM information_schema.PROCESSLIST WHERE USER = '{USER}'");
     let mut seen = std::collections::BTreeSet::new();
     wait_until("a second connection asks", SOON, || {
         seen.extend(server.sql(&connections));
@@ -211,7 +213,8 @@ fn a_query_that_is_read_once_goes_on_where_it_was() {
         before = rows();
     }
     start().wait().expect(0);
-    let mut found: Vec<String> = committed(&folder).into_iter().flat_map(|file| file.lines).collect();
+    let mut found: Vec<String> =
+        committed(&folder).into_iter().flat_map(|file| file.lines).collect();
     found.sort_unstable();
     let mut expected: Vec<String> = (1..=ROWS).map(|seq| format!("{seq},1")).collect();
     expected.sort_unstable();

@@ -65,13 +65,15 @@ fn count(server: &Mysql) -> u64 {
 /// Users and how often they clicked, as another run of the same job says that writes files.
 fn expected(folder: &Folder, job: &Path) -> Vec<String> {
     let out = folder.join("expected");
-    let sink = format!("{{ id = \"out\", connector = \"file\", from = \"count\", path = {out:?} }}");
+    let sink =
+        format!("{{ id = \"out\", connector = \"file\", from = \"count\", path = {out:?} }}");
     let text = std::fs::read_to_string(job).expect("it was written");
     let (before, _) = text.split_once("[checkpoint]").unwrap_or((&text, ""));
     let (_, from_source) = text.split_once("[[source]]").expect("it has a source");
     let (source, _) = from_source.split_once("[[sink]]").expect("it has a sink");
     let before = before.split("[[source]]").next().expect("the first part");
-    let plain = folder.write("expected.toml", format!("sink = [{sink}]\n{before}[[source]]{source}"));
+    let plain =
+        folder.write("expected.toml", format!("sink = [{sink}]\n{before}[[source]]{source}"));
     Tidegate::run_job(&plain).run().expect(0);
     let mut last = std::collections::BTreeMap::new();
     for bytes in files_below(&out).into_values() {
@@ -256,6 +258,9 @@ fn a_record_that_is_no_row_is_named() {
     // The server refuses what only it can judge.
     folder.write("in.csv", "1,2,many\n");
     let ended = run(&job).run().expect(1);
-    ended.expect_story(["Incorrect integer value: 'many'", "let the table take what the job writes"]);
+    ended.expect_story([
+        "Incorrect integer value: 'many'",
+        "let the table take what the job writes",
+    ]);
     assert_eq!(server.sql(&format!("SELECT COUNT(*) FROM {DATABASE}.three")), ["0"]);
 }

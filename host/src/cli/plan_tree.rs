@@ -89,9 +89,8 @@ fn describe_source(source: &SourcePlan) -> String {
         SourceConnector::Socket { address } => format!("from {address}"),
         SourceConnector::Function(function) => format!("from {}", function.component.name()),
         SourceConnector::Mysql(plan) => {
-            let times = plan.every.map_or("once".into(), |every| {
-                format!("every {}", show_duration(every))
-            });
+            let times =
+                plan.every.map_or("once".into(), |every| format!("every {}", show_duration(every)));
             format!("from {}, read {times}", plan.server)
         }
         SourceConnector::Generator(plan) => {

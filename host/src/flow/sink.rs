@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::connectors::file_sink::{FileSettings, FileWriter};
 use super::connectors::log_sink::{LogSettings, LogSinkWriter};
 #[cfg(feature = "mysql")]
-use super::connectors::mysql::{committer::MysqlCommitter, sink::MysqlWriter};
+use super::connectors::mysql::{MysqlCommitter, MysqlWriter};
 use super::connectors::stdout::StdoutWriter;
 use super::{NodeMetrics, StopFlag, Waker};
 use crate::checkpoint::manifest::PreparedOutput;

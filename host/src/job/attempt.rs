@@ -20,9 +20,7 @@ use crate::checkpoint::{
     RequestId, Target,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::flow::{
-    Barrier, Event, SourceCommand, SourceControl, StopFlag, open_logged_sink,
-};
+use crate::flow::{Barrier, Event, SourceCommand, SourceControl, StopFlag, open_logged_sink};
 use crate::wasm::LogLevel;
 
 /// What all attempts of a run have in common.

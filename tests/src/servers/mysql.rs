@@ -58,8 +58,7 @@ impl Mysql {
         let folder = Folder::new("mysql");
         copy(&template.join("data"), &folder.join("data"));
         let more = more(&folder);
-        let mut server =
-            Self { folder, port: free_port(), more, child: None, _template: template };
+        let mut server = Self { folder, port: free_port(), more, child: None, _template: template };
         server.start_again();
         server.sql(&format!(
             "CREATE DATABASE {DATABASE} CHARACTER SET utf8mb4; \

@@ -52,7 +52,9 @@ impl LogSinkWriter {
             }
         };
         let records = batch.values.iter().zip(&batch.timestamps);
-        records.map(|(value, &timestamp)| LogRecord { timestamp, value }).try_for_each(|one| log.push(one))
+        records
+            .map(|(value, &timestamp)| LogRecord { timestamp, value })
+            .try_for_each(|one| log.push(one))
     }
 
     /// Ends the log at a barrier. Nothing was written since the last: then there is none.

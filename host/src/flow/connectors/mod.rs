@@ -78,7 +78,7 @@ pub fn open_source(
         }
         #[cfg(feature = "mysql")]
         SourceConnector::Mysql(mysql) => {
-            Box::new(mysql::source::MysqlSource::open(plan, mysql, waker, log, from)?)
+            Box::new(mysql::MysqlSource::open(plan, mysql, waker, log, from)?)
         }
         #[cfg(not(feature = "mysql"))]
         SourceConnector::Mysql(_) => unreachable!("check refuses MySQL without its feature"),

@@ -87,15 +87,15 @@ pub fn read_source(section: &mut Section<'_, '_>) -> Option<MysqlSourceSpec> {
 pub fn read_sink(section: &mut Section<'_, '_>) -> Option<MysqlSinkSpec> {
     let server = read_server(section);
     let table = section.required("table", "\"results\"", table);
-    let columns = section.required("columns", "[\"id\", \"total\"]", columns);
+    let named = section.required("columns", "[\"id\", \"total\"]", columns);
     let key = section.optional("key", columns);
-    if let (Some(columns), Some(key)) = (&columns, &key) {
-        for name in key.iter().filter(|name| !columns.contains(*name)) {
+    if let (Some(named), Some(key)) = (&named, &key) {
+        for name in key.iter().filter(|name| !named.contains(*name)) {
             let problem = key.problem(format!("has {name:?}, which is none of `columns`"));
             section.report(problem.hint("add it to `columns`, in the order of the fields"));
         }
     }
-    Some(MysqlSinkSpec { server: server?, table: table?, columns: columns?, key })
+    Some(MysqlSinkSpec { server: server?, table: table?, columns: named?, key })
 }
 
 fn read_server(section: &mut Section<'_, '_>) -> Option<MysqlServerSpec> {

@@ -215,8 +215,7 @@ mod tests {
     fn csv_has_a_field_a_column() {
         let csv = insert(Format::Csv, &["a", "b", "c"], &[]);
         let found = rows(&csv, &["x,,\"\"", "\"1,\"\"2\",3,4"]).values;
-        let expected =
-            [text("x"), Value::NULL, text(""), text("1,\"2"), text("3"), text("4")];
+        let expected = [text("x"), Value::NULL, text(""), text("1,\"2"), text("3"), text("4")];
         assert_eq!(found, expected);
         let error = csv.check(b"1,2").expect_err("a field is missing");
         assert_eq!(error, "it has 2 fields, but `columns` names 3");

@@ -8,14 +8,18 @@
 //! `session` keeps a connection and does again what fails, `failure` says what passes by itself,
 //! `outage` how long to wait for that.
 
-pub(super) mod committer;
+mod committer;
 mod direct;
 mod failure;
 mod insert;
 mod outage;
 mod record;
 mod session;
-pub(super) mod sink;
-pub(super) mod source;
+mod sink;
+mod source;
 mod statement;
 mod table;
+
+pub(in crate::flow) use committer::MysqlCommitter;
+pub(in crate::flow) use sink::MysqlWriter;
+pub(in crate::flow) use source::MysqlSource;

@@ -159,7 +159,10 @@ mod tests {
     fn csv_tells_null_from_nothing_and_quotes_what_needs_it() {
         let csv = |row: [Value; 3]| write(Format::Csv, &row);
         assert_eq!(csv([text("7"), text("张三"), Value::NULL]), "7,张三,");
-        assert_eq!(csv([text("-7"), text(""), text("a \"b\", c\n")]), "-7,\"\",\"a \"\"b\"\", c\n\"");
+        assert_eq!(
+            csv([text("-7"), text(""), text("a \"b\", c\n")]),
+            "-7,\"\",\"a \"\"b\"\", c\n\""
+        );
     }
 
     #[test]
@@ -173,7 +176,8 @@ mod tests {
             json([text("007"), text("1"), text("")]),
             r#"{"id":"007","a \"name\"":"1","note":""}"#
         );
-        for row in [[text("0"), text("\u{1f}\t"), text("\u{7f}/")], [text("1.5e3"), text(""), text("")]]
+        for row in
+            [[text("0"), text("\u{1f}\t"), text("\u{7f}/")], [text("1.5e3"), text(""), text("")]]
         {
             let parsed = serde_json::from_str::<serde_json::Value>(&write(Format::Json, &row));
             assert!(parsed.is_ok_and(|parsed| parsed["id"].is_number()));

@@ -108,8 +108,8 @@ impl Session {
         is_unwanted: IsUnwanted,
     ) -> Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build();
-        let runtime = runtime
-            .map_err(|cause| Error::storage("cannot wait for a server").caused_by(cause))?;
+        let runtime =
+            runtime.map_err(|cause| Error::storage("cannot wait for a server").caused_by(cause))?;
         let link = Link {
             runtime,
             timeout: plan.timeout,
@@ -213,9 +213,10 @@ impl Drop for Session {
     fn drop(&mut self) {
         // A server notes connections that end without a word. That is all that happens otherwise.
         if let Some(connection) = self.connection.take() {
-            let _ = self.link.runtime.block_on(async move {
-                timeout(GOOD_BYE, connection.disconnect()).await
-            });
+            let _ = self
+                .link
+                .runtime
+                .block_on(async move { timeout(GOOD_BYE, connection.disconnect()).await });
         }
     }
 }

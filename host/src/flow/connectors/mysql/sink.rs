@@ -4,9 +4,9 @@
 use super::direct::DirectWriter;
 use super::insert::Insert;
 use crate::error::{Error, Result};
+use crate::flow::Waker;
 use crate::flow::connectors::log_sink::LogSinkWriter;
 use crate::flow::sink::Prepared;
-use crate::flow::Waker;
 use crate::job::plan::MysqlSinkPlan;
 use crate::model::Batch;
 use crate::wasm::LogSink;

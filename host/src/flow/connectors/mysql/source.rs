@@ -211,7 +211,7 @@ impl Reader {
 
     /// Reads all rows and hands them over; of a query that is read once, those that were not yet.
     fn read(&mut self, link: &Link, connection: &mut Conn) -> Result<(), Failure> {
-        let query = self.settings.query.as_str();
+        let query = self.settings.query.clone();
         let mut result = link.answer(connection.query_iter(query))?;
         let records = RecordWriter::new(self.format, result.columns_ref());
         let Some(mut rows) = link.answer(result.stream::<Row>())? else {
