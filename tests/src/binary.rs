@@ -135,6 +135,11 @@ impl Running {
         signal(self.id, "INT");
     }
 
+    /// Sends it a signal.
+    pub fn signal(&self, name: &str) {
+        signal(self.id, name);
+    }
+
     /// Kills it with SIGKILL if it is still there after a while. One that ended by itself must have
     /// done so without an error.
     pub fn kill_after(self, time: Duration) {

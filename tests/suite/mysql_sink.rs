@@ -121,6 +121,26 @@ fn added_rows_survive_kills_of_host_and_server() {
     assert!(logs.is_empty(), "what is committed is removed: {logs:?}");
 }
 
+/// It holds the sink when it is stopped; the next one takes it, ends the connection, and is not
+/// disturbed when the first one goes on.
+#[test]
+fn a_process_that_was_taken_for_dead_writes_nothing_more() {
+    let Some(server) = Mysql::start() else { return };
+    for turn in 0..3 {
+        server.sql(&format!("DROP TABLE IF EXISTS bigdata.counts; {ADDED}"));
+        let folder = Folder::new("dead");
+        let job = job(&folder, &server, CHECKPOINTS, "");
+        let stopped = latest(&job).set("source.in.rate", 5_000).start();
+        wait_until("rows come", SOON, || count(&server) > 1000 * turn);
+        stopped.signal("STOP");
+        latest(&job).set("source.in.rate", 1_000_000_000).run().expect(0);
+        stopped.signal("CONT");
+        let ended = stopped.wait();
+        assert!(ended.status.is_some_and(|status| status != 0), "{}", ended.stderr);
+        assert_eq!(counts::check(&[added(&server)], RECORDS), Ok(()), "{}", ended.stderr);
+    }
+}
+
 /// The server is away for a while, twice, and the job neither ends nor restarts.
 #[test]
 fn a_server_that_goes_away_holds_the_job_up_and_no_more() {
