@@ -104,22 +104,6 @@ impl Mysql {
         }
     }
 
-    /// Lets it take connections and answer nothing, until [`go_on`](Self::go_on).
-    pub fn halt(&self) {
-        self.signal("STOP");
-    }
-
-    /// Lets it answer again.
-    pub fn go_on(&self) {
-        self.signal("CONT");
-    }
-
-    fn signal(&self, name: &str) {
-        let id = self.child.as_ref().expect("it is running").id();
-        let status = Command::new("sh").args(["-c", &format!("kill -{name} {id}")]).status();
-        assert!(status.is_ok_and(|status| status.success()), "cannot signal the server");
-    }
-
     /// Has it do these statements, and returns the rows of its answer, columns set apart by tabs.
     #[track_caller]
     pub fn sql(&self, statements: &str) -> Vec<String> {

@@ -214,7 +214,11 @@ impl Reader {
         let query = self.settings.query.clone();
         let mut result = link.answer(connection.query_iter(query))?;
         let records = RecordWriter::new(self.format, result.columns_ref());
-        let Some(mut rows) = link.answer(result.stream::<Row>())? else {
+        let rows = match result.columns_ref() {
+            [] => None,
+            _ => link.answer(result.stream::<Row>())?,
+        };
+        let Some(mut rows) = rows else {
             let message = format!("the query asks {} for nothing that has rows", link.name());
             return Err(Failure::Lasting(Error::input(message).hint("write a SELECT")));
         };
