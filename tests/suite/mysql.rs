@@ -19,7 +19,7 @@ const SOON: Duration = Duration::from_secs(60);
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// A server with the source document's table.
-fn start() -> Option<Mysql> {
+pub fn start() -> Option<Mysql> {
     let server = Mysql::start()?;
     let table = repository().join("examples/broadcast-config/user_info.sql");
     let table = std::fs::read_to_string(table).expect("the example has a table");

@@ -4,10 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tidegate_tests::binary::component;
+use tidegate_tests::binary::{component, repository};
 use tidegate_tests::counting::files_below;
 use tidegate_tests::random::Random;
-use tidegate_tests::servers::mysql::{DATABASE, Mysql, PASSWORD, with_credentials};
+use tidegate_tests::servers::mysql::{DATABASE, Mysql, PASSWORD, USER, with_credentials};
 use tidegate_tests::servers::wait_until;
 use tidegate_tests::{Folder, Tidegate, counts};
 
@@ -210,6 +210,33 @@ fn replaced_rows_are_what_came_last() {
     }
     latest(&job).run().expect(0);
     check("at least once");
+}
+
+/// The job of the manual, with the files of the example: from one table to another.
+#[test]
+fn the_job_of_the_manual_runs() {
+    let Some(server) = super::mysql::start() else { return };
+    server.sql("CREATE TABLE bigdata.enriched (line VARCHAR(100)) ENGINE = InnoDB");
+    let page = repository().join("docs/connectors/mysql.md");
+    let page = std::fs::read_to_string(page).expect("it is in the repository");
+    let text = page.split("<!-- file: job.toml -->\n```toml\n").nth(1).expect("it shows a job");
+    let folder = Folder::new("manual");
+    let job = folder.write("job.toml", text.split("```").next().expect("it ends"));
+    let actions = repository().join("examples/broadcast-config/actions.json");
+    let running = Tidegate::run_job(&job)
+        .env("USER_INFO_USER", USER)
+        .env("USER_INFO_PASSWORD", PASSWORD)
+        .set("source.user_info.url", server.url())
+        .set("sink.out.url", server.url())
+        .set("source.actions.path", actions.display())
+        .set("operator.enrich.component", component("broadcast-config").display())
+        .start();
+    let rows = || server.sql("SELECT line FROM bigdata.enriched");
+    wait_until("all actions are there", SOON, || rows().len() == 40);
+    running.interrupt();
+    running.wait().expect(130);
+    assert_eq!(rows().len(), 40);
+    assert!(rows().contains(&"(user_2,2019-08-17 12:19:10,browse,4,李四,20)".to_owned()));
 }
 
 #[test]
