@@ -124,18 +124,18 @@ pub fn open_logged_sink(
 /// # Errors
 /// If its file cannot be made.
 pub fn open_sink(plan: &SinkPlan, settings: SinkSettings) -> Result<SinkWriter> {
-    let SinkSettings { partition, folder, after, checkpoints, metrics, stop, .. } = settings;
+    let (partition, after, metrics) = (settings.partition, settings.after, settings.metrics.clone());
     let writer = match &plan.connector {
         SinkConnector::File { .. } => {
             let sink = plan.id.clone();
-            let folder = folder.expect("a file sink has a folder");
-            let numbered = checkpoints;
+            let folder = settings.folder.expect("a file sink has a folder");
+            let numbered = settings.checkpoints;
             let mut writer =
                 FileWriter::new(FileSettings { sink, folder, partition, after, numbered });
             writer.open()?;
             Writer::File(writer)
         }
-        SinkConnector::Stdout => Writer::Stdout(StdoutWriter::new(stop)),
+        SinkConnector::Stdout => Writer::Stdout(StdoutWriter::new(settings.stop)),
         SinkConnector::Discard => Writer::Discard,
         #[cfg(feature = "mysql")]
         SinkConnector::Mysql(mysql) => Writer::Mysql(open_mysql(&plan.id, mysql, settings)?),

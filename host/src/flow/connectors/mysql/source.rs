@@ -214,34 +214,31 @@ impl Reader {
         let query = self.settings.query.clone();
         let mut result = link.answer(connection.query_iter(query))?;
         let records = RecordWriter::new(self.format, result.columns_ref());
-        let rows = match result.columns_ref() {
-            [] => None,
-            _ => link.answer(result.stream::<Row>())?,
-        };
-        let Some(mut rows) = rows else {
+        if result.columns_ref().is_empty() {
             let message = format!("the query asks {} for nothing that has rows", link.name());
             return Err(Failure::Lasting(Error::input(message).hint("write a SELECT")));
-        };
+        }
         self.begin()?;
         let is_read_once = self.settings.every.is_none();
         let passed_over = if is_read_once { self.given } else { 0 };
         let mut seen = 0;
         let mut record = Vec::new();
         let mut portion = Packed::default();
-        while let Some(row) = link.answer(rows.try_next())? {
-            link.note_progress();
-            seen += 1;
-            if seen <= passed_over {
-                continue;
-            }
-            record.clear();
-            records.write(&mut record, &row.unwrap());
-            portion.push(&record);
-            if portion.bytes.len() >= PORTION_BYTES || portion.len() >= BATCH_RECORDS_MAX {
-                self.hand_over(&mut portion)?;
+        if let Some(mut rows) = link.answer(result.stream::<Row>())? {
+            while let Some(row) = link.answer(rows.try_next())? {
+                link.note_progress();
+                seen += 1;
+                if seen <= passed_over {
+                    continue;
+                }
+                record.clear();
+                records.write(&mut record, &row.unwrap());
+                portion.push(&record);
+                if portion.bytes.len() >= PORTION_BYTES || portion.len() >= BATCH_RECORDS_MAX {
+                    self.hand_over(&mut portion)?;
+                }
             }
         }
-        drop(rows);
         self.hand_over(&mut portion)?;
         link.answer(result.drop_result())?;
         if seen >= passed_over {
