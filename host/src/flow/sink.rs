@@ -124,7 +124,8 @@ pub fn open_logged_sink(
 /// # Errors
 /// If its file cannot be made.
 pub fn open_sink(plan: &SinkPlan, settings: SinkSettings) -> Result<SinkWriter> {
-    let (partition, after, metrics) = (settings.partition, settings.after, settings.metrics.clone());
+    let (partition, after, metrics) =
+        (settings.partition, settings.after, settings.metrics.clone());
     let writer = match &plan.connector {
         SinkConnector::File { .. } => {
             let sink = plan.id.clone();

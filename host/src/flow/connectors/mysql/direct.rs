@@ -12,7 +12,7 @@ use mysql_async::prelude::Queryable;
 use super::failure::Failure;
 use super::insert::{Insert, Rows};
 use super::session::{Link, Session};
-use super::{statement, table};
+use super::{WakeAtEnd, statement, table};
 use crate::error::{Error, Result};
 use crate::flow::sink::Prepared;
 use crate::flow::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Waker};
@@ -42,6 +42,8 @@ pub(super) struct DirectWriter {
     orders: SyncSender<Order>,
     fate: Fate,
     given_up: Arc<AtomicBool>,
+    /// The thread has ended.
+    is_gone: bool,
 }
 
 impl DirectWriter {
@@ -67,17 +69,17 @@ impl DirectWriter {
         std::thread::Builder::new()
             .name(format!("{id} rows"))
             .spawn(move || {
+                // IMPORTANT: the last to go, when the queue is closed; before, the fate is told.
+                let _wake = WakeAtEnd(waker.clone());
+                let orders = orders;
                 if let Err(error) = thread.run(&orders, &waker) {
                     // Nobody else tells it.
                     let _ = told.set(error);
                 }
-                // IMPORTANT: whoever finds the queue closed looks for the fate.
-                drop(orders);
-                waker.wake();
             })
             .map_err(|cause| Error::input("cannot start a thread").caused_by(cause))?;
         let (pending, waiting) = (Packed::default(), VecDeque::new());
-        Ok(Self { pending, waiting, orders: sender, fate, given_up })
+        Ok(Self { pending, waiting, orders: sender, fate, given_up, is_gone: false })
     }
 
     /// Takes the records of a batch, which can become rows.
@@ -100,8 +102,10 @@ impl DirectWriter {
     pub(super) fn flush(&mut self) -> Result<()> {
         if self.send() && !self.pending.is_empty() {
             let order = Order::Write(std::mem::take(&mut self.pending));
-            if let Err(TrySendError::Full(Order::Write(records))) = self.orders.try_send(order) {
-                self.pending = records;
+            match self.orders.try_send(order) {
+                Err(TrySendError::Full(Order::Write(records))) => self.pending = records,
+                Err(_) => self.is_gone = true,
+                Ok(()) => {}
             }
         }
         self.look()
@@ -110,6 +114,7 @@ impl DirectWriter {
     fn look(&self) -> Result<()> {
         match self.fate.get() {
             Some(error) => Err(again(error)),
+            None if self.is_gone => Err(gone()),
             None => Ok(()),
         }
     }
@@ -124,7 +129,10 @@ impl DirectWriter {
                     return false;
                 }
                 // `flush` tells why.
-                Err(TrySendError::Disconnected(_)) => self.waiting.clear(),
+                Err(TrySendError::Disconnected(_)) => {
+                    self.is_gone = true;
+                    self.waiting.clear();
+                }
             }
         }
         true
@@ -143,7 +151,7 @@ impl DirectWriter {
         Ok(Prepared::Written(Box::new(move || {
             tell.recv().map_err(|_| match fate.get() {
                 Some(error) => again(error),
-                None => Error::storage("the writer of rows is gone"),
+                None => gone(),
             })
         })))
     }
@@ -153,6 +161,11 @@ impl Drop for DirectWriter {
     fn drop(&mut self) {
         self.given_up.store(true, Ordering::Relaxed);
     }
+}
+
+/// The thread has panicked, which tells why.
+fn gone() -> Error {
+    Error::storage("the writer of rows is gone")
 }
 
 /// The same error once more: the task and its barrier both want it.

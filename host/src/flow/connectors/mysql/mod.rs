@@ -23,3 +23,14 @@ mod table;
 pub(in crate::flow) use committer::MysqlCommitter;
 pub(in crate::flow) use sink::MysqlWriter;
 pub(in crate::flow) use source::MysqlSource;
+
+use crate::flow::Waker;
+
+/// Wakes a task when its thread is gone, however it ended.
+struct WakeAtEnd(Waker);
+
+impl Drop for WakeAtEnd {
+    fn drop(&mut self) {
+        self.0.wake();
+    }
+}

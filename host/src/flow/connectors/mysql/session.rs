@@ -67,14 +67,14 @@ impl Link {
         &self,
         answer: impl Future<Output = mysql_async::Result<T>>,
     ) -> Result<T, Failure> {
-        self.wait(timeout(self.timeout, answer))?
+        self.wait(async move { timeout(self.timeout, answer).await })?
             .map_err(|_| Failure::Timeout(self.timeout))?
             .map_err(Failure::from)
     }
 
     /// Lets time pass.
     pub(super) fn pause(&self, time: Duration) -> Result<(), Failure> {
-        self.wait(sleep(time))
+        self.wait(async move { sleep(time).await })
     }
 
     /// Notes that the server does what it is asked, although there is more to come.

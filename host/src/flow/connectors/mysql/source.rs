@@ -12,6 +12,7 @@ use mysql_async::{Conn, Row};
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
+use super::WakeAtEnd;
 use super::failure::Failure;
 use super::record::RecordWriter;
 use super::session::{Link, Session};
@@ -94,7 +95,7 @@ impl MysqlSource {
         if from.done.is_empty() {
             let (sender, messages) = channel(PORTIONS_MAX);
             opened.messages = Some(messages);
-            let gone = sender.clone();
+            let (gone, waker) = (sender.clone(), waker.clone());
             let session = Session::new(&plan.server, log, Box::new(move || gone.is_closed()))?;
             let reader = Reader {
                 settings: plan.clone(),
@@ -105,7 +106,11 @@ impl MysqlSource {
             };
             std::thread::Builder::new()
                 .name(format!("{} reader", source.id))
-                .spawn(move || reader.run(session))
+                .spawn(move || {
+                    // IMPORTANT: the last to go, when the way to the task is closed.
+                    let _wake = WakeAtEnd(waker);
+                    reader.run(session);
+                })
                 .map_err(|cause| Error::input("cannot start a thread").caused_by(cause))?;
         }
         Ok(opened)
