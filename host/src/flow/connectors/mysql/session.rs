@@ -196,7 +196,12 @@ impl Session {
         }
         let since = self.first_failure.get_or_insert_with(Stopwatch::start).elapsed();
         let delay = match self.outage.failed(since) {
-            Next::GiveUp => return Err(failure.into_error(&what)),
+            Next::GiveUp => {
+                // Whoever tries again, after a restart of the job, does so as long.
+                self.outage.is_over();
+                self.first_failure = None;
+                return Err(failure.into_error(&what));
+            }
             Next::Wait(delay) => delay,
             Next::TellAndWait(delay) => {
                 let (why, most) = (failure.text(), show_duration(self.retry_for));
