@@ -92,7 +92,7 @@ impl MysqlSource {
             row,
             line_bytes_max: source.line_bytes_max,
         };
-        if from.done.is_empty() {
+        if from.done.is_empty() || !is_read_once {
             let (sender, messages) = channel(PORTIONS_MAX);
             opened.messages = Some(messages);
             let (gone, waker) = (sender.clone(), waker.clone());
