@@ -1,5 +1,5 @@
-//! MySQL as a source: a query is read once or again and again, whatever becomes of the server and of
-//! the host. The server is a real one, started here.
+//! MySQL as a source: a query is read once or again and again, whatever becomes of the server and
+//! of the host. The server is a real one, started here.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -143,8 +143,8 @@ fn a_server_that_stays_away_fails_the_job() {
     ended.expect_story(["Connection refused", "start the server, or look at `url`"]);
 }
 
-/// Takes the job's connections in place of the server, which is down, and answers nothing: the first
-/// one has timed out when the second one comes.
+/// Takes the job's connections in place of the server, which is down, and answers nothing: the
+/// first one has timed out when the second one comes.
 pub fn answer_nothing(server: &Mysql) {
     let listener = TcpListener::bind(("127.0.0.1", server.port())).expect("the server is down");
     let held = [(); 2].map(|()| listener.accept().expect("the job tries to connect"));

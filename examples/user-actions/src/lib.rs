@@ -1,11 +1,11 @@
 //! Makes actions of four users, one each `every` (500ms): who, when, what, and the number of the
-//! product, from 0 up to `products` (4) in turn. Without end, or `count` of them. They happen now, or
-//! as if they had begun at `start_ms`: then they come as fast as they are taken.
+//! product, from 0 up to `products` (4) in turn. Without end, or `count` of them. They happen now,
+//! or as if they had begun at `start_ms`: then they come as fast as they are taken.
 //!
 //! Shows a source function that wants to be asked again at a time, and randomness that a restart
 //! does not change: users and kinds come from a sequence whose place is operator state. After the
-//! `SourceFunction` beside a Flink program that reads a table of users again and again; the job that
-//! uses it so is `examples/broadcast-config/job-mysql.toml`. Run it alone with
+//! `SourceFunction` beside a Flink program that reads a table of users again and again; the job
+//! that uses it so is `examples/broadcast-config/job-mysql.toml`. Run it alone with
 //!
 //! ```text
 //! tidegate build examples/user-actions

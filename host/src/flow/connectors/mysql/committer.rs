@@ -117,7 +117,8 @@ impl Committer for MysqlCommitter {
             sink.marker(row, *claim)?;
             sink.insert_all(link, connection, logs)?;
             link.answer(connection.exec_drop(
-                "UPDATE tidegate_commits SET checkpoint = ?, attempt = ? WHERE job = ? AND sink = ?",
+                "UPDATE tidegate_commits SET checkpoint = ?, attempt = ? \
+                 WHERE job = ? AND sink = ?",
                 (marker.checkpoint, marker.attempt.as_str(), sink.job.as_str(), sink.id.as_str()),
             ))?;
             link.answer(connection.query_drop("COMMIT"))

@@ -6,7 +6,6 @@ use std::time::Duration;
 use mysql_async::{DriverError, Error as MysqlError, IoError, ServerError};
 
 use crate::error::{Error, ErrorKind};
-use crate::job::show_duration;
 
 /// Errors of a server that has too much to do, is shut down, or made somebody wait for too long:
 /// another try may succeed. By their numbers, which are the same for MySQL and MariaDB.
@@ -95,7 +94,7 @@ impl Failure {
     /// What happened, for people, in one line.
     pub(super) fn text(&self) -> String {
         match self {
-            Self::Timeout(after) => format!("no answer within {}", show_duration(*after)),
+            Self::Timeout(after) => format!("no answer within {after:?}"),
             Self::Lasting(error) | Self::Passing(error) => error.full_text(),
             Self::Unwanted => "the job ends".into(),
             Self::Mysql(MysqlError::Server(ServerError { code, message, .. })) => {

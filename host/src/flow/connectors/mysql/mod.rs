@@ -1,9 +1,9 @@
 //! MySQL, and whatever speaks its protocol (MariaDB): a query as a source, a table as a sink.
 //!
 //! ```text
-//! source: query --rows--> record (csv, json) --channel--> task       source.rs, a thread of its own
-//! sink:   record --log--> checkpoint --committer--> rows and marker    committer.rs
-//!         record --channel--> rows                                   direct.rs, a thread of its own
+//! source: query --rows--> record (csv, json) --channel--> task      source.rs, a thread
+//! sink:   record --log--> checkpoint --committer--> rows, marker    committer.rs
+//!         record --channel--> rows                                  direct.rs, a thread
 //! ```
 //! `session` keeps a connection and does again what fails, `failure` says what passes by itself,
 //! `outage` how long to wait for that.

@@ -19,7 +19,6 @@ use super::outage::{Next, Outage};
 use crate::env::Stopwatch;
 use crate::error::{Error, Result};
 use crate::job::plan::{MysqlServerPlan, MysqlTls};
-use crate::job::show_duration;
 use crate::wasm::{LogLevel, LogSink};
 
 /// How long a server keeps a result for whoever does not take it, because the job is slow.
@@ -204,8 +203,8 @@ impl Session {
             }
             Next::Wait(delay) => delay,
             Next::TellAndWait(delay) => {
-                let (why, most) = (failure.text(), show_duration(self.retry_for));
-                let line = format!("{what}: {why}; it is tried again for up to {most}");
+                let (why, most) = (failure.text(), self.retry_for);
+                let line = format!("{what}: {why}; it is tried again for up to {most:?}");
                 self.log.write(LogLevel::Warn, &line);
                 delay
             }

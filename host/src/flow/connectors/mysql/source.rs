@@ -237,7 +237,7 @@ impl Reader {
                     continue;
                 }
                 record.clear();
-                records.write(&mut record, &row.unwrap());
+                records.write(&mut record, &Row::unwrap(row));
                 portion.push(&record);
                 if portion.bytes.len() >= PORTION_BYTES || portion.len() >= BATCH_RECORDS_MAX {
                     self.hand_over(&mut portion)?;
