@@ -20,6 +20,8 @@ mod kafka;
 mod kill;
 mod large_state;
 mod malformed_input;
+mod mysql;
+mod mysql_sink;
 mod new_function;
 mod operator_state;
 mod random_jobs;

@@ -92,6 +92,11 @@ fn describe_source(source: &SourcePlan) -> String {
             format!("from {} of Kafka at {}{until}", plan.topics.join(", "), plan.client.brokers)
         }
         SourceConnector::Function(function) => format!("from {}", function.component.name()),
+        SourceConnector::Mysql(plan) => {
+            let times =
+                plan.every.map_or("once".into(), |every| format!("every {}", show_duration(every)));
+            format!("from {}, read {times}", plan.server)
+        }
         SourceConnector::Generator(plan) => {
             let shape = match plan.shape {
                 GeneratorShape::Clicks => "clicks",
@@ -173,6 +178,13 @@ fn describe_sink(plan: &Plan, sink: &SinkPlan) -> String {
         }
         SinkConnector::Stdout => "standard output".into(),
         SinkConnector::Discard => "nowhere".into(),
+        SinkConnector::Mysql(plan) => {
+            let how = match plan.key.as_slice() {
+                [] => "rows added".into(),
+                key => format!("rows replaced by {}", key.join(", ")),
+            };
+            format!("table {} of {}, {how}", plan.table, plan.server)
+        }
     };
     let side_output = match sink.from {
         Upstream::Operator(_, output) if output > 0 => {

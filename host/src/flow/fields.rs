@@ -131,6 +131,22 @@ fn find_csv(record: &[u8], index: usize) -> Result<Cow<'_, [u8]>, FieldError> {
     unreachable!("a record has an end")
 }
 
+/// All fields of a CSV record. One with nothing in it, not even quotes, is none.
+///
+/// # Errors
+/// If a quote does not end.
+pub(super) fn split_all(record: &[u8]) -> Result<Vec<Option<Cow<'_, [u8]>>>, FieldError> {
+    let mut fields = Vec::new();
+    let mut rest = Some(record);
+    while let Some(from) = rest {
+        let (field, after) = split_csv(from)?;
+        let is_there = !field.is_empty() || from.starts_with(b"\"");
+        fields.push(Some(field).filter(|_| is_there));
+        rest = after;
+    }
+    Ok(fields)
+}
+
 /// The first field of a record, and what follows its comma if there is one.
 type FirstField<'a> = (Cow<'a, [u8]>, Option<&'a [u8]>);
 

@@ -42,7 +42,7 @@ pub use metrics::{Metrics, NodeKind, NodeMetrics};
 pub(crate) use operator::node_fault_error;
 pub use operator::{OperatorParts, OperatorRejections, OperatorTask};
 pub use outlet::{Edge, EdgeKey, Outlet, Outlets};
-pub use sink::{PreparedFile, SinkSettings, SinkWriter, open_committer, open_sink};
+pub use sink::{Prepared, PreparedFile, SinkSettings, SinkWriter, open_logged_sink, open_sink};
 pub use snapshotter::{PartitionOf, Snapshotter};
 pub use source::{SourceSettings, SourceTask};
 pub use swap::SwapOrder;

@@ -18,18 +18,18 @@ use crate::checkpoint::catalog::{Candidate, Located};
 use crate::checkpoint::code::read_component;
 use crate::checkpoint::manifest::{Kind, Manifest, PreparedOutput, UnconfirmedSwap};
 use crate::checkpoint::{
-    Action, Catalog, Code, Commits, Coordinator, CoordinatorSettings, OperatorOf, Progress,
-    RequestId, SwapPlan, Target, Unconfirmed, forms,
+    Action, Catalog, Code, Commits, Coordinator, CoordinatorSettings, LoggedSink, OperatorOf,
+    Progress, RequestId, SwapPlan, Target, Unconfirmed, forms,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::flow::{
     Barrier, Event, OperatorCommand, OperatorControl, SourceCommand, SourceControl, StopFlag,
-    SwapOrder, open_committer, open_monitor,
+    SwapOrder, open_logged_sink, open_monitor,
 };
 use crate::model::Digest;
 use crate::operator::{Shadow, ShadowReport};
 use crate::state::{Layout, OperatorForm, changed_forms};
-use crate::wasm::{Component, Engine, LogLevel, LogSink};
+use crate::wasm::{Component, Engine, LogLevel};
 
 /// What all attempts of a run have in common.
 pub struct Ground {
@@ -67,7 +67,7 @@ impl Ground {
     ///
     /// # Errors
     /// If one cannot be opened, or if the checkpoint storage belongs to another job.
-    pub fn open(plan: &Plan, environment: Environment, log: &LogSink) -> Result<Self> {
+    pub fn open(plan: &Plan, environment: Environment, options: &RunOptions) -> Result<Self> {
         let mut commits = Commits::default();
         for sink in &plan.sinks {
             if let SinkConnector::File { path, .. } = &sink.connector {
@@ -80,12 +80,9 @@ impl Ground {
             environment.storages.open(&checkpoint.storage, &plan.folder).map(Catalog::new)
         };
         let catalog = plan.checkpoint.as_ref().map(open).transpose()?;
-        for sink in &plan.sinks {
-            let logged = catalog.as_ref().and_then(|one| open_committer(sink, &one.storage, log));
-            commits.logs.extend(logged.map(|logged| (sink.id.clone(), logged)));
-        }
+        commits.logs = logged_sinks(plan, &environment, options)?;
         for source in &plan.sources {
-            let monitor = open_monitor(source, log);
+            let monitor = open_monitor(source, &options.log);
             commits.monitors.extend(monitor.map(|monitor| (source.id.clone(), monitor)));
         }
         let first_id = match &catalog {
@@ -129,6 +126,24 @@ impl Ground {
         self.codes.insert(sha256, component.clone());
         Ok(component)
     }
+}
+
+/// The sinks whose records are committed with checkpoints to an external system.
+fn logged_sinks(
+    plan: &Plan,
+    environment: &Environment,
+    options: &RunOptions,
+) -> Result<BTreeMap<String, LoggedSink>> {
+    let mut logged = BTreeMap::new();
+    let Some(checkpoint) = plan.checkpoint.as_ref().filter(|_| plan.is_exactly_once()) else {
+        return Ok(logged);
+    };
+    let storage = environment.storages.open(&checkpoint.storage, &plan.folder)?;
+    for sink in &plan.sinks {
+        let opened = open_logged_sink(&plan.name, sink, &storage, &options.log, &options.stop)?;
+        logged.extend(opened.map(|one| (sink.id.clone(), one)));
+    }
+    Ok(logged)
 }
 
 /// Tasks that are ready to run, and who conducts them.

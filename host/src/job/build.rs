@@ -209,9 +209,10 @@ impl Builder<'_> {
                     attempt: self.parts.run.clone(),
                     after: self.parts.restored.map_or(0, |from| from.located.manifest.id),
                     checkpoints: self.plan.checkpoint.is_some(),
+                    waker: self.senders(sink.from)[partition].clone(),
+                    log: self.guest_log(&sink.id, number),
                     metrics: self.sink_metrics(index),
                     stop: self.parts.stop.clone(),
-                    log: self.guest_log(&sink.id, number),
                 };
                 let writer = open_sink(sink, settings)?;
                 self.outlet(sink.from, partition).sinks.push(writer);

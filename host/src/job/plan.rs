@@ -3,9 +3,12 @@
 //! `spec` is what the user wrote, this is what `run` builds. Made by `check`, never by hand.
 
 pub mod kafka;
+mod mysql;
 
 use std::path::PathBuf;
 use std::time::Duration;
+
+pub use mysql::{MysqlServerPlan, MysqlSinkPlan, MysqlSourcePlan, MysqlTls};
 
 use crate::checkpoint::Policy;
 use crate::model::{Format, Limits, Ttl};
@@ -91,6 +94,8 @@ pub enum SourceConnector {
     Generator(GeneratorPlan),
     /// Records that a function makes.
     Function(FunctionSourcePlan),
+    /// Rows of a database.
+    Mysql(MysqlSourcePlan),
 }
 
 /// A source function.
@@ -256,6 +261,8 @@ pub enum SinkConnector {
     Stdout,
     /// Nowhere: records are counted.
     Discard,
+    /// A table of a database.
+    Mysql(MysqlSinkPlan),
 }
 
 /// Where the state of keys lives while the job runs.

@@ -125,8 +125,7 @@ impl<'a> Run<'a> {
     }
 
     fn run_to_end(&mut self) -> Result<()> {
-        let ground =
-            &mut Ground::open(self.plan, Environment::of_this_machine(), &self.options.log)?;
+        let ground = &mut Ground::open(self.plan, Environment::of_this_machine(), self.options)?;
         let mut first = true;
         loop {
             let stop = Arc::new(StopFlag::default());

@@ -212,7 +212,7 @@ impl Simulation {
             capture: None,
             code: CodeChoice::Checkpoint,
         };
-        let mut ground = Ground::open(plan, environment, &options.log)?;
+        let mut ground = Ground::open(plan, environment, &options)?;
         let mut failures = 0;
         loop {
             let end = match self.start(plan, &options, &mut ground, outcome) {

@@ -2,14 +2,22 @@
 //!
 //! Two parts, each of which names the Debian packages it still wants: `native` (what the host's
 //! build needs) and `guest_toolchain` (what compiles functions to wasm). `packages` installs them.
-//! Servers that only tests need are fetched by the test command: `kafka`.
+//! Servers that only tests need: `mysql`, and `kafka`, which the test command fetches.
 
 mod guest_toolchain;
 pub mod kafka;
+mod mysql;
 mod native;
 mod packages;
 
 use crate::shell::{Outcome, say};
+
+/// Brings the servers that tests use. Tests skip what cannot be had, which is said here.
+pub fn servers() {
+    if let Err(message) = mysql::install() {
+        say(&format!("the tests of MySQL will be skipped: {message}"));
+    }
+}
 
 /// Brings the machine into a state in which everything here builds.
 pub fn run() -> Outcome {

@@ -108,7 +108,7 @@ impl<const LIVES: bool> Declare for Numbers<LIVES> {
                 _ => declared(in_words(builder).aggregating(Last)),
             }
         };
-        ["value", "list", "map", "reducing", "aggregating"].map(&mut begin);
+        ["value", "list", "map", "reducing", "aggregating"].into_iter().for_each(&mut begin);
     }
 }
 

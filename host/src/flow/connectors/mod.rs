@@ -8,6 +8,8 @@ pub mod generator;
 pub(super) mod kafka;
 mod line_buffer;
 pub(super) mod log_sink;
+#[cfg(feature = "mysql")]
+pub(super) mod mysql;
 pub(super) mod stdout;
 pub(super) mod stream;
 
@@ -93,6 +95,12 @@ pub fn open_source(
             let settings = settings.clone();
             Box::new(generator::Generator::new(&plan.id, settings, clock.now_ms(), restored))
         }
+        #[cfg(feature = "mysql")]
+        SourceConnector::Mysql(mysql) => {
+            Box::new(mysql::MysqlSource::open(plan, mysql, waker, log, from)?)
+        }
+        #[cfg(not(feature = "mysql"))]
+        SourceConnector::Mysql(_) => unreachable!("check refuses MySQL without its feature"),
         SourceConnector::Function(function) => {
             Box::new(function::FunctionSource::open(&plan.id, function, log, restored)?)
         }

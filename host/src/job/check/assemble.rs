@@ -10,13 +10,14 @@ use crate::job::plan::kafka::{
     KafkaClientPlan, KafkaShape, KafkaSinkPlan, KafkaSourcePlan, Properties,
 };
 use crate::job::plan::{
-    BackendPlan, CheckpointMode, CheckpointPlan, FunctionSourcePlan, InputPlan, OperatorPlan, Plan,
-    RestartPlan, SinkConnector, SinkPlan, SourceConnector, SourcePlan, StatePlan, TimestampPlan,
-    Upstream,
+    BackendPlan, CheckpointMode, CheckpointPlan, FunctionSourcePlan, InputPlan, MysqlServerPlan,
+    MysqlSinkPlan, MysqlSourcePlan, MysqlTls, OperatorPlan, Plan, RestartPlan, SinkConnector,
+    SinkPlan, SourceConnector, SourcePlan, StatePlan, TimestampPlan, Upstream,
 };
 use crate::job::spec::{
-    At, CheckpointSpec, JobFile, KafkaClientSpec, KafkaSinkSpec, KafkaSourceSpec, OperatorSpec,
-    SinkConnectorSpec, SinkSpec, SourceConnectorSpec, SourceSpec, StateSpec, StoreSpec,
+    At, CheckpointSpec, JobFile, KafkaClientSpec, KafkaSinkSpec, KafkaSourceSpec, MysqlServerSpec,
+    OperatorSpec, SinkConnectorSpec, SinkSpec, SourceConnectorSpec, SourceSpec, StateSpec,
+    StoreSpec,
 };
 use crate::job::version;
 use crate::model::Format;
@@ -142,6 +143,11 @@ fn source(spec: SourceSpec, job: &OfJob<'_>, function: Option<Component>) -> Sou
             params: texts(spec.params),
             limits: spec.limits,
         }),
+        SourceConnectorSpec::Mysql(spec) => SourceConnector::Mysql(MysqlSourcePlan {
+            server: mysql_server(spec.server, folder),
+            query: spec.query,
+            every: spec.every,
+        }),
     };
     let timestamp = spec.timestamp;
     SourcePlan {
@@ -182,6 +188,27 @@ fn texts(params: Vec<(String, At<String>)>) -> Vec<(String, String)> {
     params.into_iter().map(|(name, text)| (name, text.value)).collect()
 }
 
+/// The variables stay names: what they hold is read when a connection is made.
+fn mysql_server(spec: MysqlServerSpec, folder: &Path) -> MysqlServerPlan {
+    let MysqlServerSpec { url, user_env, password_env, tls, tls_ca, timeout, retry_for } = spec;
+    let tls = match (tls, tls_ca) {
+        (false, _) => MysqlTls::Off,
+        (true, None) => MysqlTls::PublicAuthorities,
+        (true, Some(path)) => MysqlTls::Authorities(folder.join(path.value)),
+    };
+    MysqlServerPlan {
+        host: url.value.host,
+        port: url.value.port,
+        database: url.value.database,
+        user_env: user_env.map(|at| at.value),
+        password_env: password_env.map(|at| at.value),
+        tls,
+        timeout,
+        retry_for,
+    }
+}
+
+/// `format` is that of the records that come from `from`.
 fn sink(spec: SinkSpec, job: &OfJob<'_>, from: Upstream, format: Format) -> SinkPlan {
     let folder = job.folder;
     let connector = match spec.connector.expect(CHECKED) {
@@ -193,6 +220,13 @@ fn sink(spec: SinkSpec, job: &OfJob<'_>, from: Upstream, format: Format) -> Sink
         }
         SinkConnectorSpec::Stdout => SinkConnector::Stdout,
         SinkConnectorSpec::Discard => SinkConnector::Discard,
+        SinkConnectorSpec::Mysql(spec) => SinkConnector::Mysql(MysqlSinkPlan {
+            server: mysql_server(spec.server, folder),
+            table: spec.table.value,
+            columns: spec.columns.value,
+            key: spec.key.map_or_else(Vec::new, |at| at.value),
+            format,
+        }),
     };
     SinkPlan { id: spec.id.value, from, connector }
 }

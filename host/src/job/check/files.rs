@@ -35,7 +35,8 @@ pub fn check(file: &JobFile, findings: &mut Findings) {
                 SourceConnectorSpec::Socket(_)
                 | SourceConnectorSpec::Kafka(_)
                 | SourceConnectorSpec::Generator(_)
-                | SourceConnectorSpec::Function(_),
+                | SourceConnectorSpec::Function(_)
+                | SourceConnectorSpec::Mysql(_),
             )
             | None => {}
         }

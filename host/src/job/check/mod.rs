@@ -14,6 +14,7 @@ mod components;
 mod files;
 mod graph;
 mod kafka;
+mod mysql;
 mod operators;
 mod recovery;
 #[cfg(test)]
@@ -73,6 +74,7 @@ fn examine(
     operators::warn_of_timers(file, declared, &graph, findings);
     files::check(file, findings);
     kafka::check(file, &graph, findings);
+    mysql::check(file, &graph, findings);
     recovery::check(file, findings);
     (graph, operators)
 }

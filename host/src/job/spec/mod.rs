@@ -9,6 +9,7 @@
 mod checkpoint;
 mod document;
 mod kafka;
+mod mysql;
 mod names;
 mod operator;
 mod problem;
@@ -30,6 +31,7 @@ use std::path::{Path, PathBuf};
 pub use checkpoint::{CheckpointSpec, StorageSpec};
 pub use document::Origin;
 pub use kafka::{KafkaClientSpec, KafkaSinkSpec, KafkaSourceSpec};
+pub use mysql::{MysqlServerSpec, MysqlSinkSpec, MysqlSourceSpec};
 pub use names::hint as name_hint;
 pub use operator::{InputSpec, OperatorSpec, PartitionSpec};
 pub use problem::{Problem, Problems};

@@ -3,7 +3,7 @@
 use super::document::Value;
 use super::kafka::{self, KafkaSinkSpec};
 use super::section::{At, Mismatch, Section};
-use super::{read_id, values};
+use super::{mysql, read_id, values};
 
 /// A sink.
 #[derive(Debug)]
@@ -32,6 +32,8 @@ pub enum SinkConnectorSpec {
     Stdout,
     /// Nowhere.
     Discard,
+    /// A table of a database.
+    Mysql(mysql::MysqlSinkSpec),
 }
 
 #[derive(Clone, Copy)]
@@ -40,6 +42,7 @@ enum Connector {
     Kafka,
     Stdout,
     Discard,
+    Mysql,
     NotYet,
 }
 
@@ -49,8 +52,8 @@ fn connector(value: &Value) -> Result<Connector, Mismatch> {
         ("stdout", Connector::Stdout),
         ("discard", Connector::Discard),
         ("kafka", Connector::Kafka),
+        ("mysql", Connector::Mysql),
         ("socket", Connector::NotYet),
-        ("mysql", Connector::NotYet),
         ("s3", Connector::NotYet),
     ];
     values::word(value, &words)
@@ -73,9 +76,10 @@ pub fn read(mut section: Section<'_, '_>) -> SinkSpec {
         }
         Connector::Stdout => Some(SinkConnectorSpec::Stdout),
         Connector::Discard => Some(SinkConnectorSpec::Discard),
+        Connector::Mysql => mysql::read_sink(&mut section).map(SinkConnectorSpec::Mysql),
         Connector::NotYet => {
             let problem = word.problem("asks for a connector that is not in this version yet");
-            section.report(problem.hint("this version has file, kafka, stdout and discard"));
+            section.report(problem.hint("this version has file, kafka, mysql, stdout and discard"));
             None
         }
     });

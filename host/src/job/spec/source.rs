@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::document::Value;
 use super::kafka::{self, KafkaSourceSpec};
 use super::section::{At, Mismatch, Section};
-use super::{operator, read_id, values};
+use super::{mysql, operator, read_id, values};
 use crate::job::plan::{Field, GeneratorPlan, MalformedPolicy, TimeUnit};
 use crate::model::{Format, Limits};
 
@@ -51,6 +51,8 @@ pub enum SourceConnectorSpec {
     Generator(GeneratorPlan),
     /// Records that a function makes.
     Function(FunctionSourceSpec),
+    /// Rows of a database.
+    Mysql(mysql::MysqlSourceSpec),
 }
 
 impl SourceSpec {
@@ -91,6 +93,7 @@ enum Connector {
     Kafka,
     Generator,
     Function,
+    Mysql,
     NotYet,
 }
 
@@ -102,7 +105,7 @@ fn connector(value: &Value) -> Result<Connector, Mismatch> {
         ("generator", Connector::Generator),
         ("function", Connector::Function),
         ("kafka", Connector::Kafka),
-        ("mysql", Connector::NotYet),
+        ("mysql", Connector::Mysql),
         ("s3", Connector::NotYet),
     ];
     values::word(value, &words)
@@ -117,7 +120,7 @@ pub fn read(mut section: Section<'_, '_>) -> SourceSpec {
     let malformed = section.or("malformed", values::malformed, MalformedPolicy::default());
     let line_bytes_max = section.or("max_line", line_bytes_max, LINE_BYTES_MAX_DEFAULT);
     let default_format = match word.as_deref() {
-        Some(Connector::Generator) => Format::Csv,
+        Some(Connector::Generator | Connector::Mysql) => Format::Csv,
         _ => Format::Lines,
     };
     let format = format.unwrap_or_else(|| section.at(default_format));
@@ -137,10 +140,13 @@ pub fn read(mut section: Section<'_, '_>) -> SourceSpec {
         }
         Connector::Generator => read_generator(&mut section, &format),
         Connector::Function => read_function(&mut section),
+        Connector::Mysql => read_mysql(&mut section, &format),
         Connector::NotYet => {
             let problem = word.problem("asks for a connector that is not in this version yet");
             section.report(
-                problem.hint("this version has file, stdin, socket, kafka, generator and function"),
+                problem.hint(
+                    "this version has file, stdin, socket, kafka, mysql, generator and function",
+                ),
             );
             None
         }
@@ -271,6 +277,14 @@ fn read_function(section: &mut Section<'_, '_>) -> Option<SourceConnectorSpec> {
     let component = component?;
     let spec = FunctionSourceSpec { component, params, limits, is_format_written };
     Some(SourceConnectorSpec::Function(spec))
+}
+
+fn read_mysql(section: &mut Section<'_, '_>, format: &At<Format>) -> Option<SourceConnectorSpec> {
+    if !matches!(**format, Format::Csv | Format::Json) {
+        let message = "does not fit: rows have columns";
+        section.report(format.problem(message).hint("write \"csv\" or \"json\""));
+    }
+    mysql::read_source(section).map(SourceConnectorSpec::Mysql)
 }
 
 fn address(value: &Value) -> Result<String, Mismatch> {

@@ -83,6 +83,30 @@ fn unknown_keys_name_the_nearest_or_list_all() {
     );
 }
 
+#[test]
+fn what_is_wrong_with_a_database_is_said_without_its_password() {
+    let text = "[job]\nname = 'a'\n[[source]]\nid = 's'\nconnector = 'mysql'\n\
+                url = 'mysql://me:hush@h/db'\nformat = 'lines'\ntls_ca = 'ca.pem'\n\
+                [[sink]]\nid = 'o'\nfrom = 's'\nconnector = 'mysql'\nurl = 'mysql://h/db'\n\
+                table = 'a.b.c'\ncolumns = ['x', 'x']\n\
+                [[sink]]\nid = 'p'\nfrom = 's'\nconnector = 'mysql'\nurl = 'mysql://h/db'\n\
+                table = 't'\ncolumns = ['x']\nkey = ['y']\nretry = '1s'\n";
+    let told = refusals(text, &[]);
+    for problem in [
+        "`source.s.format` does not fit: rows have columns",
+        "`source.s.url` holds a user or a password, which no job file should",
+        "`source.s` has no `query`",
+        "`source.s.tls_ca` needs `tls = true`",
+        "`sink.o.table` is the text \"a.b.c\", not the name of a table",
+        "`sink.o.columns` is the text \"x\", not a new column",
+        "`sink.p.key` has \"y\", which is none of `columns`",
+        "unknown key `retry` in `sink.p`",
+    ] {
+        assert!(told.contains(problem), "{problem}\nis not in\n{told}");
+    }
+    assert!(!told.contains("hush"), "{told}");
+}
+
 /// A setting of a wrong value, and what is said of it.
 const WRONG_VALUES: [(&str, &str); 38] = [
     ("job.parallelism=0", "`job.parallelism` is the number 0, not a whole number from 1 to 32768"),
