@@ -102,10 +102,10 @@ impl SinkWriter {
     }
 
     /// Cuts the output at a barrier: what came before is prepared to be committed.
-    pub(super) fn prepare(&mut self, barrier: u64) -> Result<Option<PreparedFile>> {
+    pub(super) fn prepare(&mut self, barrier: u64) -> Result<Vec<PreparedFile>> {
         match &mut self.writer {
             Writer::File(file) => file.prepare(barrier),
-            Writer::Stdout(_) | Writer::Discard => Ok(None),
+            Writer::Stdout(_) | Writer::Discard => Ok(Vec::new()),
         }
     }
 }

@@ -77,13 +77,13 @@ impl FileWriter {
 
     /// Ends the file at a barrier. Nothing was written since the last: then there is none, unless
     /// it is the only one.
-    pub(in crate::flow) fn prepare(&mut self, barrier: u64) -> Result<Option<PreparedFile>> {
+    pub(in crate::flow) fn prepare(&mut self, barrier: u64) -> Result<Vec<PreparedFile>> {
         if !self.buffer.is_empty() || (self.file.is_none() && !self.settings.numbered) {
             self.write_buffer()?;
         }
         let from = self.hidden();
         self.settings.after = barrier;
-        let Some(writer) = self.file.take() else { return Ok(None) };
+        let Some(writer) = self.file.take() else { return Ok(Vec::new()) };
         let FileSettings { sink, partition, numbered, .. } = &self.settings;
         let to = match numbered {
             true => format!("part-{partition}-{barrier}"),
@@ -91,7 +91,7 @@ impl FileWriter {
         };
         let place = self.settings.folder.root();
         let output = PreparedOutput::File { sink: sink.clone(), from, to };
-        Ok(Some(PreparedFile { writer, output, place }))
+        Ok(vec![PreparedFile { writer, output, place }])
     }
 
     fn failed(&self, name: &str, cause: std::io::Error) -> Error {
