@@ -8,12 +8,18 @@ use std::sync::Arc;
 use super::manifest::PreparedOutput;
 use super::storage::Storage;
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::FolderPattern;
+
+/// What the names of visible output begin with.
+const PART: &str = "part-";
 
 /// Commits the output of a job's sinks.
 #[derive(Clone, Default)]
 pub struct Commits {
     /// By the sink's id, the folder that its output lies in.
     pub folders: BTreeMap<String, Arc<dyn Storage>>,
+    /// Of sinks that sort their output into folders below it: which ones.
+    pub patterns: BTreeMap<String, FolderPattern>,
 }
 
 impl Commits {
@@ -75,12 +81,15 @@ impl Commits {
     /// If there is no such sink, or if its folder fails.
     pub fn output_after(&self, sink: &str, after: u64) -> Result<Vec<String>> {
         let folder = self.folder(sink)?;
-        let files = folder.list("part-").map_err(|cause| {
+        let pattern = self.patterns.get(sink);
+        let prefix = if pattern.is_some() { "" } else { PART };
+        let files = folder.list(prefix).map_err(|cause| {
             Error::storage(format!("cannot list {}", folder.root())).caused_by(cause)
         })?;
         let names = files.into_iter().map(|file| file.name);
-        let is_later = |name: &String| checkpoint_of(name).is_some_and(|id| id > after);
-        Ok(names.filter(|name| !name.contains('/') && (after == 0 || is_later(name))).collect())
+        let is_later = |name: &str| checkpoint_of(name).is_some_and(|id| id > after);
+        let is_wanted = |name: &String| is_output(name, pattern) && (after == 0 || is_later(name));
+        Ok(names.filter(is_wanted).collect())
     }
 
     /// Removes visible output: that of earlier runs, or that of later checkpoints than `after`.
@@ -121,8 +130,61 @@ impl Commits {
     }
 }
 
-/// The checkpoint that a visible file was committed with: `part-PARTITION-CHECKPOINT`.
+/// Whether a sink's folder has this name as output. Other sinks and people may have folders below
+/// it: only those that the sink's own pattern makes count.
+pub fn is_output(name: &str, pattern: Option<&FolderPattern>) -> bool {
+    match name.rsplit_once('/') {
+        None => name.starts_with(PART),
+        Some((folder, file)) => {
+            file.starts_with(PART) && pattern.is_some_and(|pattern| pattern.makes(folder))
+        }
+    }
+}
+
+/// The checkpoint that a visible file was committed with: `part-PARTITION-CHECKPOINT`, or
+/// `FOLDER/part-PARTITION-CHECKPOINT-NUMBER`.
 fn checkpoint_of(name: &str) -> Option<u64> {
-    let (_partition, checkpoint) = name.strip_prefix("part-")?.split_once('-')?;
+    let file = name.rsplit_once('/').map_or(name, |(_folder, file)| file);
+    let (_partition, rest) = file.strip_prefix(PART)?.split_once('-')?;
+    let checkpoint = rest.split_once('-').map_or(rest, |(checkpoint, _number)| checkpoint);
     checkpoint.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::storage::{MemoryStorage, put};
+
+    #[test]
+    fn names_of_output_tell_their_checkpoint() {
+        for (name, checkpoint) in [
+            ("part-0-7", Some(7)),
+            ("part-0-7-12", Some(7)),
+            ("2026-11-26/14/part-3-17-2", Some(17)),
+            ("part-0", None),
+            ("part-x-y", None),
+        ] {
+            assert_eq!(checkpoint_of(name), checkpoint, "{name}");
+        }
+    }
+
+    #[test]
+    fn only_a_sinks_own_folders_hold_its_output() {
+        let storage = Arc::new(MemoryStorage::default());
+        let names = ["part-0-1", "2026-11-26/part-0-2-0", "late/part-0-2", "2026-11-26/notes"];
+        names.iter().for_each(|name| put(&*storage, name, b"x").expect("memory takes it"));
+        let mut commits = Commits::default();
+        commits.folders.insert("out".into(), storage.clone());
+        assert_eq!(commits.output_after("out", 0).expect("listed"), ["part-0-1"]);
+        let pattern = FolderPattern::parse("%Y-%m-%d").expect("it is one");
+        commits.patterns.insert("out".into(), pattern);
+        let own = ["2026-11-26/part-0-2-0", "part-0-1"];
+        assert_eq!(commits.output_after("out", 0).expect("listed"), own);
+        assert_eq!(commits.output_after("out", 1).expect("listed"), own[..1]);
+        let all = PreparedOutput::Replace { sink: "out".into(), after: 0 };
+        commits.commit(&[&all]).expect("memory forgets");
+        let left: Vec<String> =
+            storage.list("").expect("listed").into_iter().map(|file| file.name).collect();
+        assert_eq!(left, ["2026-11-26/notes", "late/part-0-2"]);
+    }
 }

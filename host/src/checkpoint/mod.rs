@@ -27,7 +27,7 @@ pub mod storage;
 pub mod tables;
 
 pub use catalog::Catalog;
-pub use commit::Commits;
+pub use commit::{Commits, is_output};
 pub use coordinator::Coordinator;
 pub use manifest::Manifest;
 pub use protocol::{

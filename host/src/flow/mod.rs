@@ -24,6 +24,7 @@ mod source_control;
 mod task;
 
 pub use channel::{Receiver, Sender, Waker, channel};
+pub(crate) use connectors::file::read_header;
 pub(crate) use connectors::function;
 pub use connectors::{generator::Generator, open_source};
 pub use dead_letters::{DeadLetters, Rejects};

@@ -7,13 +7,15 @@ use super::connectors::stdout::StdoutWriter;
 use super::{NodeMetrics, StopFlag};
 use crate::checkpoint::manifest::PreparedOutput;
 use crate::checkpoint::{Storage, StorageWriter};
+use crate::env::Clock;
 use crate::error::{Error, Result};
 use crate::job::plan::{SinkConnector, SinkPlan};
 use crate::model::Batch;
 
 /// Output that a barrier has cut off: written, not yet durable, invisible until it is committed.
 pub struct PreparedFile {
-    pub(super) writer: Box<dyn StorageWriter>,
+    /// None if it is durable already.
+    pub(super) writer: Option<Box<dyn StorageWriter>>,
     pub(super) output: PreparedOutput,
     /// The folder, for messages.
     pub(super) place: String,
@@ -25,7 +27,8 @@ impl PreparedFile {
     /// # Errors
     /// If its folder fails: the output is lost.
     pub(super) fn finish(self) -> Result<PreparedOutput> {
-        self.writer.finish().map_err(|cause| {
+        let finished = self.writer.map_or(Ok(()), |writer| writer.finish());
+        finished.map_err(|cause| {
             Error::storage(format!("cannot complete output in {}", self.place)).caused_by(cause)
         })?;
         Ok(self.output)
@@ -42,6 +45,8 @@ pub struct SinkSettings {
     pub after: u64,
     /// Whether the job takes checkpoints.
     pub checkpoints: bool,
+    /// Tells processing time.
+    pub clock: Arc<dyn Clock>,
     /// Counts.
     pub metrics: Arc<NodeMetrics>,
     /// Asks the job to stop when nobody reads the output any more.
@@ -65,14 +70,18 @@ enum Writer {
 /// # Errors
 /// If its file cannot be made.
 pub fn open_sink(plan: &SinkPlan, settings: SinkSettings) -> Result<SinkWriter> {
-    let SinkSettings { partition, folder, after, checkpoints, metrics, stop } = settings;
+    let SinkSettings { partition, folder, after, checkpoints, clock, metrics, stop } = settings;
     let writer = match &plan.connector {
-        SinkConnector::File { .. } => {
-            let sink = plan.id.clone();
-            let folder = folder.expect("a file sink has a folder");
-            let numbered = checkpoints;
-            let mut writer =
-                FileWriter::new(FileSettings { sink, folder, partition, after, numbered });
+        SinkConnector::File { shape, .. } => {
+            let mut writer = FileWriter::new(FileSettings {
+                sink: plan.id.clone(),
+                folder: folder.expect("a file sink has a folder"),
+                partition,
+                after,
+                numbered: checkpoints,
+                shape: shape.clone(),
+                clock,
+            });
             writer.open()?;
             Writer::File(writer)
         }

@@ -201,6 +201,7 @@ impl Builder<'_> {
                     folder: self.parts.commits.folders.get(&sink.id).cloned(),
                     after: self.parts.restored.map_or(0, |from| from.located.manifest.id),
                     checkpoints: self.plan.checkpoint.is_some(),
+                    clock: self.parts.environment.clock.clone(),
                     metrics: self.sink_metrics(index),
                     stop: self.parts.stop.clone(),
                 };

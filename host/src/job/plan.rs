@@ -2,11 +2,11 @@
 //!
 //! `spec` is what the user wrote, this is what `run` builds. Made by `check`, never by hand.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::checkpoint::Policy;
-use crate::model::{Format, Limits, Ttl};
+use crate::model::{FolderPattern, Format, Limits, Ttl};
 use crate::state::StateSettings;
 use crate::wasm::Component;
 
@@ -78,16 +78,88 @@ pub struct SourcePlan {
 /// What a source reads.
 #[derive(Debug)]
 pub enum SourceConnector {
-    /// A file, or the files of a directory in the order of their names (hidden ones left out).
-    File { path: PathBuf },
+    /// A file, or the files of a directory or below a prefix of a bucket.
+    File(FileSourcePlan),
     /// Standard input.
     Stdin,
-    /// Lines that a server sends: `host:port`.
-    Socket { address: String },
+    /// Lines that a server sends.
+    Socket(SocketPlan),
     /// Made-up records.
     Generator(GeneratorPlan),
     /// Records that a function makes.
     Function(FunctionSourcePlan),
+}
+
+/// Files to read.
+#[derive(Debug, Clone)]
+pub struct FileSourcePlan {
+    /// A file, or a directory, without hidden files and subdirectories; or `s3://BUCKET/PREFIX`.
+    pub path: PathBuf,
+    /// How often the directory is looked at for new files; none = once, at the start.
+    pub watch: Option<Duration>,
+    /// How files are packed. Default by their names.
+    pub compression: Compression,
+    /// Whether the first line of each file names the fields and is no record. Default no.
+    pub header: bool,
+    /// That line, if it was known before the job ran: all files must have it.
+    pub header_line: Option<String>,
+    /// What a bucket gets that does not answer.
+    pub retry: RetryPlan,
+}
+
+/// How the bytes of a file are packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Compression {
+    /// As the end of its name says: `.gz`, `.zst`, or not at all.
+    #[default]
+    ByName,
+    /// Not at all.
+    None,
+    /// Gzip, of one member or several.
+    Gzip,
+    /// Zstandard, of one frame or several.
+    Zstd,
+}
+
+/// How long something outside that fails is tried again before the job fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetryPlan {
+    /// After so long without any success it is given up; none = never. Default 1 min; zero = with
+    /// the first failure.
+    pub give_up_after: Option<Duration>,
+    /// The longest time between two tries. The first is 100 ms, each further one twice as long.
+    /// Default 10 s.
+    pub max_delay: Duration,
+}
+
+impl Default for RetryPlan {
+    fn default() -> Self {
+        let (give_up_after, max_delay) = (Some(Duration::from_secs(60)), Duration::from_secs(10));
+        Self { give_up_after, max_delay }
+    }
+}
+
+/// A server that sends lines.
+#[derive(Debug, Clone)]
+pub struct SocketPlan {
+    /// `host:port`.
+    pub address: String,
+    /// What it means that the server closes the connection.
+    pub on_close: OnClose,
+    /// A connection through which nothing has come for so long counts as lost; none = never.
+    pub silence: Option<Duration>,
+    /// What a server gets that is not there or breaks off.
+    pub retry: RetryPlan,
+}
+
+/// What it means that a server closes a connection in good order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnClose {
+    /// The input has ended.
+    #[default]
+    End,
+    /// There will be more: the source connects again.
+    Reconnect,
 }
 
 /// A source function.
@@ -112,7 +184,8 @@ pub struct GeneratorPlan {
     pub rate: Option<u64>,
     /// Same seed, same records. Default 0.
     pub seed: u64,
-    /// Distinct keys. Default 1000. Some are far more frequent than others.
+    /// Distinct keys. Default 1000, of the shapes of the source document 4. Some are far more
+    /// frequent than others.
     pub keys: u64,
     /// Event time of the first record, in milliseconds. Default 0.
     pub start_ms: i64,
@@ -127,6 +200,39 @@ pub enum GeneratorShape {
     Clicks,
     /// `id,unix_seconds,temperature`
     Sensors,
+    /// The clicks of the source document: `Mary,./home,timestamp_ms`
+    NamedClicks,
+    /// The user events of the source document: JSON with `userID`, `eventTime`, `eventType` and
+    /// `productID`
+    UserEvents,
+}
+
+impl GeneratorShape {
+    /// The word of the job file.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Clicks => "clicks",
+            Self::Sensors => "sensors",
+            Self::NamedClicks => "named-clicks",
+            Self::UserEvents => "user-events",
+        }
+    }
+
+    /// How its records are written.
+    pub fn format(self) -> Format {
+        match self {
+            Self::Clicks | Self::Sensors | Self::NamedClicks => Format::Csv,
+            Self::UserEvents => Format::Json,
+        }
+    }
+
+    /// Distinct keys of a generator that does not say how many.
+    pub fn keys_default(self) -> u64 {
+        match self {
+            Self::Clicks | Self::Sensors => 1000,
+            Self::NamedClicks | Self::UserEvents => 4,
+        }
+    }
 }
 
 /// How a record's event time is found.
@@ -249,14 +355,40 @@ pub struct SinkPlan {
 /// Where a sink writes.
 #[derive(Debug)]
 pub enum SinkConnector {
-    /// One file a partition in a directory, under their final names only when complete. `replace` =
-    /// files of an earlier run (`part-*`) give way; otherwise `check` has refused a directory that
-    /// holds any.
-    File { path: PathBuf, replace: bool },
+    /// Files in a directory, or below a prefix of a bucket, under their final names only when
+    /// complete. `replace` = files of an earlier run (`part-*`) give way; otherwise a directory that
+    /// holds any is refused.
+    File { path: PathBuf, replace: bool, shape: FileShape },
     /// Standard output, a line a record.
     Stdout,
     /// Nowhere: records are counted.
     Discard,
+}
+
+/// How the output of a partition of a sink is cut into files, beside at every barrier.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FileShape {
+    /// A file that has so many bytes is ended; none = however long it gets.
+    pub roll_bytes: Option<u64>,
+    /// A file that has been open for so long is ended; none = however old it gets.
+    pub roll_after: Option<Duration>,
+    /// The folders that records are sorted into by their event times; none = all in one.
+    pub folders: Option<FolderPattern>,
+}
+
+impl FileShape {
+    /// Whether there can be several files from one barrier to the next.
+    pub fn is_cut(&self) -> bool {
+        self.roll_bytes.is_some() || self.roll_after.is_some() || self.folders.is_some()
+    }
+}
+
+/// What the path of a source or sink begins with that lies in a bucket.
+pub const S3: &str = "s3://";
+
+/// Whether a path of a plan lies in a bucket.
+pub fn is_in_bucket(path: &Path) -> bool {
+    path.as_os_str().as_encoded_bytes().starts_with(S3.as_bytes())
 }
 
 /// Where the state of keys lives while the job runs.

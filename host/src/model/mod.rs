@@ -5,6 +5,7 @@
 mod batch;
 mod declaration;
 mod fault;
+mod folders;
 mod key;
 mod limits;
 mod packed;
@@ -17,6 +18,7 @@ pub use declaration::{
     StateDeclaration, StateKind,
 };
 pub use fault::{Fault, FaultReason};
+pub use folders::{FolderPattern, FolderSpan, NO_TIME_FOLDER, date};
 pub use key::{KeyGroup, KeyHash, MAX_PARALLELISM_DEFAULT, MAX_PARALLELISM_LIMIT, PartitionId};
 pub use limits::Limits;
 pub use packed::Packed;

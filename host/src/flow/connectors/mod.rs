@@ -5,6 +5,8 @@ pub(super) mod file_sink;
 pub(crate) mod function;
 pub mod generator;
 mod line_buffer;
+mod retry;
+mod socket;
 pub(super) mod stdout;
 pub(super) mod stream;
 
@@ -60,14 +62,15 @@ pub fn open_source(
     let start = SourcePosition::default();
     let from = restored.unwrap_or(&start);
     Ok(match &plan.connector {
-        SourceConnector::File { path } => {
-            Box::new(file::Files::open(path, plan.line_bytes_max, from)?)
+        SourceConnector::File(files) => {
+            let now = clock.now_ms();
+            Box::new(file::Files::open(files, plan.line_bytes_max, waker, log, now, from)?)
         }
         SourceConnector::Stdin => {
-            Box::new(stream::Stream::stdin(plan.line_bytes_max, waker, from)?)
+            Box::new(stream::Stream::stdin(plan.line_bytes_max, waker, log, from)?)
         }
-        SourceConnector::Socket { address } => {
-            Box::new(stream::Stream::socket(address, plan.line_bytes_max, waker, from)?)
+        SourceConnector::Socket(socket) => {
+            Box::new(socket::open(socket, plan.line_bytes_max, waker, log, from)?)
         }
         SourceConnector::Generator(settings) => {
             let settings = settings.clone();

@@ -6,17 +6,22 @@ use super::graph::{Edge, Graph, Node};
 use super::operators::{self, CheckedOperator};
 use super::recovery;
 use crate::job::plan::{
-    BackendPlan, CheckpointPlan, FunctionSourcePlan, InputPlan, OperatorPlan, Plan, RestartPlan,
-    SinkConnector, SinkPlan, SourceConnector, SourcePlan, StatePlan, TimestampPlan, Upstream,
+    BackendPlan, CheckpointPlan, FileSourcePlan, FunctionSourcePlan, InputPlan, OperatorPlan, Plan,
+    RestartPlan, SinkConnector, SinkPlan, SourceConnector, SourcePlan, StatePlan, TimestampPlan,
+    Upstream, is_in_bucket,
 };
 use crate::job::spec::{
-    At, CheckpointSpec, JobFile, OperatorSpec, SinkConnectorSpec, SinkSpec, SourceConnectorSpec,
-    SourceSpec, StateSpec, StoreSpec,
+    At, CheckpointSpec, FileSourceSpec, JobFile, OperatorSpec, SinkConnectorSpec, SinkSpec,
+    SourceConnectorSpec, SourceSpec, StateSpec, StoreSpec, resolve,
 };
 use crate::wasm::Component;
 
 /// Why nothing is missing here.
 const CHECKED: &str = "a part that is missing is a problem, and there are none";
+
+/// S3 renames nothing: committed objects are copies, and it copies none above 5 GiB. With this a
+/// batch more does not matter.
+const OBJECT_BYTES_MAX: u64 = 1 << 30;
 
 /// The components of a job, each at the place of its node in the job file.
 pub struct Functions {
@@ -106,9 +111,9 @@ fn checkpoint_plan(spec: CheckpointSpec, storage: String) -> CheckpointPlan {
 
 fn source(spec: SourceSpec, folder: &Path, function: Option<Component>) -> SourcePlan {
     let connector = match spec.connector.expect(CHECKED) {
-        SourceConnectorSpec::File(path) => SourceConnector::File { path: folder.join(path.value) },
+        SourceConnectorSpec::File(spec) => SourceConnector::File(file_source(spec, folder)),
         SourceConnectorSpec::Stdin => SourceConnector::Stdin,
-        SourceConnectorSpec::Socket(address) => SourceConnector::Socket { address: address.value },
+        SourceConnectorSpec::Socket(plan) => SourceConnector::Socket(plan),
         SourceConnectorSpec::Generator(plan) => SourceConnector::Generator(plan),
         SourceConnectorSpec::Function(spec) => SourceConnector::Function(FunctionSourcePlan {
             component: function.expect(CHECKED),
@@ -126,6 +131,18 @@ fn source(spec: SourceSpec, folder: &Path, function: Option<Component>) -> Sourc
         idle_after: spec.idle_after,
         malformed: spec.malformed,
         line_bytes_max: spec.line_bytes_max as usize,
+    }
+}
+
+fn file_source(spec: FileSourceSpec, folder: &Path) -> FileSourcePlan {
+    let FileSourceSpec { path, watch, compression, header, header_line, retry } = spec;
+    FileSourcePlan {
+        path: resolve(folder, &path),
+        watch: watch.map(|at| at.value),
+        compression,
+        header,
+        header_line,
+        retry,
     }
 }
 
@@ -155,8 +172,12 @@ fn texts(params: Vec<(String, At<String>)>) -> Vec<(String, String)> {
 
 fn sink(spec: SinkSpec, folder: &Path, from: Upstream) -> SinkPlan {
     let connector = match spec.connector.expect(CHECKED) {
-        SinkConnectorSpec::File { path, replace } => {
-            SinkConnector::File { path: folder.join(path.value), replace }
+        SinkConnectorSpec::File { path, replace, mut shape } => {
+            let path = resolve(folder, &path);
+            if is_in_bucket(&path) {
+                shape.roll_bytes.get_or_insert(OBJECT_BYTES_MAX);
+            }
+            SinkConnector::File { path, replace, shape }
         }
         SinkConnectorSpec::Stdout => SinkConnector::Stdout,
         SinkConnectorSpec::Discard => SinkConnector::Discard,
