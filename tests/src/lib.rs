@@ -6,6 +6,7 @@
 //! ```
 
 pub mod binary;
+pub mod counted;
 pub mod counting;
 pub mod counts;
 pub mod data;
@@ -15,6 +16,7 @@ pub mod kinds;
 pub mod lines;
 pub mod oracle;
 pub mod random;
+pub mod servers;
 pub mod simulation;
 
 pub use binary::{Ended, Tidegate};

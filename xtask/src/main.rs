@@ -39,7 +39,7 @@ fn main() -> ExitCode {
         ["test", steps @ ..] if test::are_steps(steps) => {
             Workspace::find().and_then(|workspace| test::run(&workspace, steps))
         }
-        ["setup"] => setup::run(),
+        ["setup"] => setup::run().map(|()| setup::servers()),
         ["guests"] => Workspace::find().and_then(|workspace| {
             setup::run()?;
             guests::build_all(&workspace)

@@ -2,12 +2,21 @@
 //!
 //! Two parts, each of which names the Debian packages it still wants: `native` (what the host's
 //! build needs) and `guest_toolchain` (what compiles functions to wasm). `packages` installs them.
+//! Beside them the servers that tests start: `s3`.
 
 mod guest_toolchain;
 mod native;
 mod packages;
+mod s3;
 
 use crate::shell::{Outcome, say};
+
+/// Brings the servers that tests use. Tests skip what cannot be had, which is said here.
+pub fn servers() {
+    if let Err(message) = s3::install() {
+        say(&format!("the tests of S3 will be skipped: {message}"));
+    }
+}
 
 /// Brings the machine into a state in which everything here builds.
 pub fn run() -> Outcome {

@@ -99,6 +99,9 @@ pub fn run(workspace: &Workspace, names: &[&str]) -> Outcome {
     setup::run()?;
     let is_asked = |step: &Step| names.is_empty() || names.contains(&step.name);
     let is_needed = |name: &str| STEPS.iter().any(|s| is_asked(s) && s.needs.contains(&name));
+    if STEPS.iter().any(|step| is_asked(step) && step.name == "suite") {
+        setup::servers();
+    }
     let mut counts = Counts::default();
     let mut times = Vec::new();
     for step in STEPS.iter().filter(|step| is_asked(step) || is_needed(step.name)) {
