@@ -193,4 +193,6 @@ fn a_server_that_lets_nobody_in_is_told() {
     let nowhere = Counted::new("nowhere", &SOURCE.replace("data", "no-such"), SINK, "");
     let ended = s3.env(nowhere.run()).run().expect(4);
     ended.expect_story(["cannot list s3://no-such/in", "NoSuchBucket"]);
+    let empty = Counted::new("empty", &SOURCE.replace("/in", "/empty"), Counted::file_sink(), "");
+    s3.env(empty.run()).run().expect(1).expect_story(["s3://data/empty holds no files"]);
 }

@@ -96,6 +96,11 @@ impl Memory {
         }
     }
 
+    /// Whether nothing has been read.
+    pub(super) fn is_empty(&self) -> bool {
+        self.named.is_empty() && self.watched.is_empty()
+    }
+
     /// The files that have not been read, in no order.
     pub(super) fn unread(&self, found: Vec<Found>) -> Vec<Found> {
         let is_read =

@@ -124,6 +124,11 @@ impl Files {
             return self.go_on(resume, &found).map(|()| None);
         }
         if self.watch_ms.is_none() {
+            if found.is_empty() && self.memory.is_empty() {
+                let message = format!("{} holds no files", self.shelf.place());
+                let hint = "put the input there, name another path, or add `watch = \"1s\"`";
+                return Err(Error::input(message).hint(hint));
+            }
             self.queue = self.memory.unread(found);
             self.queue.sort_unstable_by(|a, b| b.name.cmp(&a.name));
             return Ok(None);
