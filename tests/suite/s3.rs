@@ -140,7 +140,7 @@ fn a_source_outlives_its_server() {
         s3.kill();
         s3.start_again();
     }
-    running.wait().expect(0);
+    running.wait().expect(0).expect_story(["trying again in", "it answers, after "]);
     job.assert_exactly_once(2_000_000);
 }
 

@@ -183,7 +183,7 @@ impl ObjectStorage {
         let range = (offset > 0).then_some(GetRange::Offset(offset));
         let options = GetOptions { range, if_match: version, ..GetOptions::default() };
         let found = self.shared.wait(self.shared.store.get_opts(&key, options))?;
-        let version = found.meta.e_tag.clone();
+        let version = found.meta.e_tag.clone().filter(|tag| !tag.trim_matches('"').is_empty());
         let (shared, chunks) = (self.shared.clone(), found.into_stream());
         Ok((Box::new(Reader { shared, chunks, chunk: VecDeque::new() }), version))
     }
