@@ -29,6 +29,10 @@ type Chunks = BoxStream<'static, object_store::Result<Bytes>>;
 /// Where machines of Amazon's get credentials that nobody gave them.
 const INSTANCE_METADATA: &str = "169.254.169.254";
 
+/// How often a request is tried again, within some seconds and without a word. Then whoever asked
+/// fails, which is told; a job restarts as its strategy says.
+const RETRIES_MAX: usize = 5;
+
 /// A part of an upload; S3 takes none below 5 MiB but the last.
 const PART_BYTES: usize = 8 << 20;
 
@@ -95,7 +99,7 @@ impl ObjectStorage {
     /// # Errors
     /// If the environment lacks what is needed to reach it.
     pub fn open(url: &str) -> Result<Self> {
-        Self::open_with(url, RetryConfig::default())
+        Self::open_with(url, RetryConfig { max_retries: RETRIES_MAX, ..RetryConfig::default() })
     }
 
     /// As [`open`](Self::open), for somebody who tries again by himself what fails.
