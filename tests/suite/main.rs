@@ -7,6 +7,7 @@ mod batches_of_operator_state;
 mod checkpoint_commands;
 mod cli;
 mod compressed_input;
+mod connector_pages;
 mod control;
 mod ctrl_c;
 mod examples_match_expected;
