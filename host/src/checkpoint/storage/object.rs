@@ -169,8 +169,8 @@ impl ObjectStorage {
         Ok(listed.objects.into_iter().filter_map(named).collect())
     }
 
-    /// Reads an object from a byte on, and tells its version. With a version it must still be that
-    /// one.
+    /// Reads an object from a byte on, which it must have unless that is the first. With a version it
+    /// must still be that one.
     ///
     /// # Errors
     /// `NotFound` if there is none, `InvalidData` if it is another version, or if the server fails.
@@ -179,7 +179,7 @@ impl ObjectStorage {
         name: &str,
         offset: u64,
         version: Option<String>,
-    ) -> io::Result<(Box<dyn Read + Send>, Option<String>)> {
+    ) -> io::Result<OpenObject> {
         let whole = format!("{}{name}", self.prefix);
         // As it is: the names of others are not written as ours are.
         let key = Key::parse(whole.trim_end_matches('/')).map_err(io::Error::other)?;
@@ -188,9 +188,21 @@ impl ObjectStorage {
         let options = GetOptions { range, if_match: version, ..GetOptions::default() };
         let found = self.shared.wait(self.shared.store.get_opts(&key, options))?;
         let version = found.meta.e_tag.clone().filter(|tag| !tag.trim_matches('"').is_empty());
-        let (shared, chunks) = (self.shared.clone(), found.into_stream());
-        Ok((Box::new(Reader { shared, chunks, chunk: VecDeque::new() }), version))
+        let (shared, bytes) = (self.shared.clone(), found.meta.size);
+        let chunks = found.into_stream();
+        let content = Box::new(Reader { shared, chunks, chunk: VecDeque::new() });
+        Ok(OpenObject { content, version, bytes })
     }
+}
+
+/// An object that is being read.
+pub struct OpenObject {
+    /// Its bytes, from where they were asked for.
+    pub content: Box<dyn Read + Send>,
+    /// Tells it from what may be written in its place; none if the server tells none.
+    pub version: Option<String>,
+    /// Its length in all.
+    pub bytes: u64,
 }
 
 /// An object that can be read.

@@ -300,9 +300,11 @@ struct PatientReader {
     /// Its name below the prefix.
     object: String,
     offset: u64,
+    /// Its length in all: when it was found, then when it was opened.
+    length: u64,
     /// The version that was opened first: no other is read on with.
     version: Option<String>,
-    bytes: Option<Bytes>,
+    content: Option<Bytes>,
     patience: Patience,
 }
 
@@ -313,23 +315,26 @@ impl PatientReader {
             server: Arc::clone(server),
             object: if is_own { String::new() } else { file.name.clone() },
             offset,
+            length: file.bytes,
             version: None,
-            bytes: None,
+            content: None,
             patience: Patience::new(server.retry),
         }
     }
 
-    /// Makes sure that there is something to read from.
+    /// Makes sure that there is something to read from, unless all has been read.
     fn open(&mut self) -> io::Result<()> {
-        while self.bytes.is_none() {
+        // Servers give nothing from behind the last byte.
+        while self.content.is_none() && (self.offset == 0 || self.offset < self.length) {
             let version = self.version.clone();
             match self.server.storage.open_from(&self.object, self.offset, version) {
-                Ok((bytes, version)) => {
-                    self.bytes = Some(bytes);
-                    self.version = self.version.take().or(version);
+                Ok(opened) => {
+                    self.content = Some(opened.content);
+                    self.length = opened.bytes;
+                    self.version = self.version.take().or(opened.version);
                 }
                 Err(cause) => {
-                    self.server.wait_after("cannot read it", cause, &mut self.patience)?
+                    self.server.wait_after("cannot read it", cause, &mut self.patience)?;
                 }
             }
         }
@@ -341,18 +346,20 @@ impl Read for PatientReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             self.open()?;
-            let Some(bytes) = &mut self.bytes else { continue };
-            match bytes.read(buffer) {
+            let Some(content) = &mut self.content else { return Ok(0) };
+            let cause = match content.read(buffer) {
+                Ok(0) if self.offset < self.length && !buffer.is_empty() => {
+                    ErrorKind::UnexpectedEof.into()
+                }
                 Ok(length) => {
                     self.offset += length as u64;
                     self.server.tell_success(&mut self.patience);
                     return Ok(length);
                 }
-                Err(cause) => {
-                    self.bytes = None;
-                    self.server.wait_after("reading broke off", cause, &mut self.patience)?;
-                }
-            }
+                Err(cause) => cause,
+            };
+            self.content = None;
+            self.server.wait_after("reading broke off", cause, &mut self.patience)?;
         }
     }
 }
