@@ -349,7 +349,7 @@ impl Read for PatientReader {
             let Some(content) = &mut self.content else { return Ok(0) };
             let cause = match content.read(buffer) {
                 Ok(0) if self.offset < self.length && !buffer.is_empty() => {
-                    ErrorKind::UnexpectedEof.into()
+                    ErrorKind::ConnectionAborted.into()
                 }
                 Ok(length) => {
                     self.offset += length as u64;
