@@ -184,8 +184,8 @@ fn later_output(
         if !*replace {
             // Not the whole folder: what is older is not written again.
             let hint = format!(
-                "the job would write it twice: move part-*-N and part-*-N-* with N above {after} away, or leave \
-                 `on_existing` out to replace them"
+                "the job would write it twice: move part-*-N and part-*-N-* with N above {after} \
+                 away, or leave `on_existing` out to replace them"
             );
             return Err(Error::input(message).hint(hint));
         }

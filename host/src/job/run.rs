@@ -378,8 +378,8 @@ fn unspecified(plan: &Plan, newest: &str) -> Error {
     )
 }
 
-/// A job that begins anew does not add to the output of an earlier run: refuses it, or warns that it
-/// gives way. Of folders of a job without checkpoints `check` has said so.
+/// A job that begins anew does not add to the output of an earlier run: refuses it, or warns that
+/// it gives way. Of folders of a job without checkpoints `check` has said so.
 fn meet_earlier_output(plan: &Plan, ground: &Ground, warn: impl Fn(String)) -> Result<()> {
     for sink in &plan.sinks {
         let SinkConnector::File { path, replace, .. } = &sink.connector else { continue };

@@ -139,8 +139,8 @@ impl ObjectStorage {
         Key::from(format!("{}{name}", self.prefix))
     }
 
-    /// What there is to read: the object of the prefix itself, whose name is then empty, or all that
-    /// lie directly below it.
+    /// What there is to read: the object of the prefix itself, whose name is then empty, or all
+    /// that lie directly below it.
     ///
     /// # Errors
     /// If the server does not tell.
@@ -169,8 +169,8 @@ impl ObjectStorage {
         Ok(listed.objects.into_iter().filter_map(named).collect())
     }
 
-    /// Reads an object from a byte on, which it must have unless that is the first. With a version it
-    /// must still be that one.
+    /// Reads an object from a byte on, which it must have unless that is the first. With a version
+    /// it must still be that one.
     ///
     /// # Errors
     /// `NotFound` if there is none, `InvalidData` if it is another version, or if the server fails.

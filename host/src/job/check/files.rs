@@ -68,8 +68,8 @@ pub fn check(file: &JobFile, findings: &mut Findings) {
         }
         if shape.folders.is_some() && file.sources.iter().all(|source| source.timestamp.is_none()) {
             findings.warning(format!(
-                "sink `{}` sorts records by event time, but no source has a `timestamp`: they all go \
-                 to the folder {NO_TIME_FOLDER}",
+                "sink `{}` sorts records by event time, but no source has a `timestamp`: they all \
+                 go to the folder {NO_TIME_FOLDER}",
                 *sink.id
             ));
         }

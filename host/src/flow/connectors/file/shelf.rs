@@ -139,8 +139,8 @@ pub(super) const PUT_BACK: &str = "put the file back as it was";
 /// The error of a file that ends before the place where its reading goes on.
 pub(super) fn too_short(title: &str, length: u64, offset: u64) -> Error {
     Error::input(format!(
-        "{title} has {length} bytes, but the checkpoint stands at byte {offset}: it is not the file \
-         that was being read"
+        "{title} has {length} bytes, but the checkpoint stands at byte {offset}: it is not the \
+         file that was being read"
     ))
     .hint(PUT_BACK)
 }
