@@ -290,8 +290,8 @@ pub struct SinkPlan {
 #[derive(Debug)]
 pub enum SinkConnector {
     /// Files in a directory, or below a prefix of a bucket, under their final names only when
-    /// complete. `replace` = files of an earlier run (`part-*`) give way; otherwise a directory that
-    /// holds any is refused.
+    /// complete. `replace` = files of an earlier run (`part-*`) give way; otherwise a directory
+    /// that holds any is refused.
     File { path: PathBuf, replace: bool, shape: FileShape },
     /// Standard output, a line a record.
     Stdout,

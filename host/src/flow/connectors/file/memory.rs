@@ -109,8 +109,8 @@ impl Memory {
     }
 
     /// What is new in a directory that is watched, in the order in which it is read, and the names
-    /// of files that have changed after they were read. A file that may still be written to, since it
-    /// was not the same at the last look, is not there yet, unless all files are whole.
+    /// of files that have changed after they were read. A file that may still be written to, since
+    /// it was not the same at the last look, is not there yet, unless all files are whole.
     pub(super) fn news(&mut self, found: Vec<Found>, are_whole: bool) -> (Vec<Found>, Vec<String>) {
         let (mut new, mut changed, mut growing) = (Vec::new(), Vec::new(), BTreeMap::new());
         let mut there = BTreeSet::new();
