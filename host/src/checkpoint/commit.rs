@@ -13,6 +13,9 @@ use crate::model::FolderPattern;
 /// What the names of visible output begin with.
 const PART: &str = "part-";
 
+/// What the names of prepared output begin with.
+const HIDDEN: &str = ".part-";
+
 /// Commits the output of a job's sinks.
 #[derive(Clone, Default)]
 pub struct Commits {
@@ -116,9 +119,12 @@ impl Commits {
     /// # Errors
     /// If a folder fails.
     pub fn remove_leftovers(&self) -> Result<()> {
-        for folder in self.folders.values() {
-            let removed = folder.list(".part-").and_then(|files| {
-                files.iter().try_for_each(|file| folder.delete(&file.name))?;
+        for (sink, folder) in &self.folders {
+            let pattern = self.patterns.get(sink);
+            let prefix = if pattern.is_some() { "" } else { HIDDEN };
+            let removed = folder.list(prefix).and_then(|files| {
+                let mut hidden = files.iter().filter(|file| is_named(&file.name, HIDDEN, pattern));
+                hidden.try_for_each(|file| folder.delete(&file.name))?;
                 folder.remove_unfinished()
             });
             removed.map_err(|cause| {
@@ -133,10 +139,15 @@ impl Commits {
 /// Whether a sink's folder has this name as output. Other sinks and people may have folders below
 /// it: only those that the sink's own pattern makes count.
 pub fn is_output(name: &str, pattern: Option<&FolderPattern>) -> bool {
+    is_named(name, PART, pattern)
+}
+
+/// Whether a file of a sink has a name that begins so.
+fn is_named(name: &str, beginning: &str, pattern: Option<&FolderPattern>) -> bool {
     match name.rsplit_once('/') {
-        None => name.starts_with(PART),
+        None => name.starts_with(beginning),
         Some((folder, file)) => {
-            file.starts_with(PART) && pattern.is_some_and(|pattern| pattern.makes(folder))
+            file.starts_with(beginning) && pattern.is_some_and(|pattern| pattern.makes(folder))
         }
     }
 }
@@ -186,5 +197,11 @@ mod tests {
         let left: Vec<String> =
             storage.list("").expect("listed").into_iter().map(|file| file.name).collect();
         assert_eq!(left, ["2026-11-26/notes", "late/part-0-2"]);
+        let hidden = [".part-0-after-2-0", "2026-11-26/.part-0-after-2-1", "late/.part-0-after-2"];
+        hidden.iter().for_each(|name| put(&*storage, name, b"x").expect("memory takes it"));
+        commits.remove_leftovers().expect("memory forgets");
+        let left: Vec<String> =
+            storage.list("").expect("listed").into_iter().map(|file| file.name).collect();
+        assert_eq!(left, ["2026-11-26/notes", "late/.part-0-after-2", "late/part-0-2"]);
     }
 }

@@ -5,7 +5,8 @@
 //! records --folder of the event time--> open file --long, old, or another takes its place-->
 //!         ended, hidden, durable --barrier--> prepared --commit--> FOLDER/part-0-17-2
 //! ```
-//! Hidden files lie in the sink's folder itself, whatever folder they are for.
+//! Hidden files lie in the folder in which they will show: a file that is moved between folders may
+//! be in both after a crash.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -84,12 +85,21 @@ struct Name {
     number: u32,
 }
 
+impl Name {
+    fn in_folder(&self, file: &str) -> String {
+        match self.folder.as_str() {
+            "" => file.to_owned(),
+            folder => format!("{folder}/{file}"),
+        }
+    }
+}
+
 impl FileSettings {
     /// The name until the file is committed.
     fn hidden(&self, name: &Name) -> String {
         let Self { partition, after, shape, .. } = self;
         match shape.is_cut() {
-            true => format!(".part-{partition}-after-{after}-{}", name.number),
+            true => name.in_folder(&format!(".part-{partition}-after-{after}-{}", name.number)),
             false => format!(".part-{partition}-after-{after}"),
         }
     }
@@ -98,11 +108,8 @@ impl FileSettings {
     fn visible(&self, name: &Name, barrier: u64) -> String {
         let partition = self.partition;
         let barrier = if self.numbered { barrier } else { 0 };
-        let slash = if name.folder.is_empty() { "" } else { "/" };
         match (self.shape.is_cut(), self.numbered) {
-            (true, _) => {
-                format!("{}{slash}part-{partition}-{barrier}-{}", name.folder, name.number)
-            }
+            (true, _) => name.in_folder(&format!("part-{partition}-{barrier}-{}", name.number)),
             (false, true) => format!("part-{partition}-{barrier}"),
             (false, false) => format!("part-{partition}"),
         }
