@@ -18,6 +18,7 @@ pub mod oracle;
 pub mod random;
 pub mod servers;
 pub mod simulation;
+pub mod swapping;
 
 pub use binary::{Ended, Tidegate};
 pub use folder::Folder;

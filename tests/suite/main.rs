@@ -28,6 +28,8 @@ mod s3;
 mod savepoints;
 mod simulation;
 mod sockets;
+mod swap;
+mod swap_kill;
 mod tidy;
 mod ttl;
 mod unseen_jobs;

@@ -114,17 +114,27 @@ impl Commits {
         })
     }
 
-    /// Removes prepared output that will never be committed: what an attempt left that ended.
+    /// Removes prepared output that will never be committed: what an attempt left that ended, but
+    /// for `held`, which waits.
     ///
     /// # Errors
     /// If a folder fails.
-    pub fn remove_leftovers(&self) -> Result<()> {
+    pub fn remove_leftovers(&self, held: &[PreparedOutput]) -> Result<()> {
         for (sink, folder) in &self.folders {
+            let is_held = |name: &str| {
+                let is_it = |output: &PreparedOutput| match output {
+                    PreparedOutput::File { sink: of, from, .. } => of == sink && from == name,
+                    PreparedOutput::Replace { .. } => false,
+                };
+                held.iter().any(is_it)
+            };
             let pattern = self.patterns.get(sink);
             let prefix = if pattern.is_some() { "" } else { HIDDEN };
             let removed = folder.list(prefix).and_then(|files| {
-                let mut hidden = files.iter().filter(|file| is_named(&file.name, HIDDEN, pattern));
-                hidden.try_for_each(|file| folder.delete(&file.name))?;
+                let mut left = files
+                    .iter()
+                    .filter(|file| is_named(&file.name, HIDDEN, pattern) && !is_held(&file.name));
+                left.try_for_each(|file| folder.delete(&file.name))?;
                 folder.remove_unfinished()
             });
             removed.map_err(|cause| {
@@ -199,7 +209,7 @@ mod tests {
         assert_eq!(left, ["2026-11-26/notes", "late/part-0-2"]);
         let hidden = [".part-0-after-2-0", "2026-11-26/.part-0-after-2-1", "late/.part-0-after-2"];
         hidden.iter().for_each(|name| put(&*storage, name, b"x").expect("memory takes it"));
-        commits.remove_leftovers().expect("memory forgets");
+        commits.remove_leftovers(&[]).expect("memory forgets");
         let left: Vec<String> =
             storage.list("").expect("listed").into_iter().map(|file| file.name).collect();
         assert_eq!(left, ["2026-11-26/notes", "late/.part-0-after-2", "late/part-0-2"]);

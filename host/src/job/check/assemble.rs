@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::graph::{Edge, Graph, Node};
-use super::operators::{self, CheckedOperator};
+use super::operators::CheckedOperator;
 use super::recovery;
 use crate::job::plan::{
     BackendPlan, CheckpointPlan, FileSourcePlan, FunctionSourcePlan, InputPlan, OperatorPlan, Plan,
@@ -14,6 +14,7 @@ use crate::job::spec::{
     At, CheckpointSpec, FileSourceSpec, JobFile, OperatorSpec, SinkConnectorSpec, SinkSpec,
     SourceConnectorSpec, SourceSpec, StateSpec, StoreSpec, resolve,
 };
+use crate::job::version;
 use crate::wasm::Component;
 
 /// Why nothing is missing here.
@@ -152,13 +153,15 @@ fn operator(
     parallelism: u32,
     inputs: Vec<InputPlan>,
 ) -> OperatorPlan {
-    let ttl = operators::ttl(&spec, component.declaration());
+    let ttl_written: Vec<_> = spec.ttl.iter().map(|(name, at)| (name.clone(), at.value)).collect();
+    let ttl = version::ttl(&ttl_written, &component.declaration().states);
     OperatorPlan {
         id: spec.id.value,
         component,
         parallelism,
         inputs,
         params: texts(spec.params),
+        ttl_written,
         ttl,
         limits: spec.limits,
         malformed: spec.malformed,
