@@ -71,8 +71,40 @@ fn kind_of(error: &object_store::Error) -> io::ErrorKind {
         | object_store::Error::Unauthenticated { .. } => io::ErrorKind::PermissionDenied,
         // What was asked for is no longer what it was.
         object_store::Error::Precondition { .. } => io::ErrorKind::InvalidData,
-        _ => io::ErrorKind::Other,
+        _ => match innermost_code(error).as_deref() {
+            Some(code) if REFUSALS.contains(&code) => io::ErrorKind::PermissionDenied,
+            Some("NoSuchBucket") => io::ErrorKind::NotFound,
+            _ => io::ErrorKind::Other,
+        },
     }
+}
+
+/// What servers say to those whom they do not let in. Some answers come without a kind of their
+/// own.
+const REFUSALS: [&str; 6] = [
+    "AccessDenied",
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+    "InvalidToken",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+];
+
+/// The text of what lies beneath all other causes.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.last().unwrap_or(error).to_string()
+}
+
+/// What stands between the tags of an answer in XML.
+fn tagged(answer: &str, tag: &str) -> Option<String> {
+    let (_, rest) = answer.split_once(&format!("<{tag}>"))?;
+    Some(rest.split_once(&format!("</{tag}>"))?.0.to_owned())
+}
+
+/// The word by which a server says what is wrong.
+fn innermost_code(error: &dyn std::error::Error) -> Option<String> {
+    tagged(&innermost(error), "Code")
 }
 
 /// The one sentence that matters of an error whose causes repeat each other, with a server's whole
@@ -81,13 +113,8 @@ fn for_people(error: &dyn std::error::Error) -> String {
     if error.to_string().contains(INSTANCE_METADATA) {
         return "no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".into();
     }
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    let innermost = causes.last().unwrap_or(error).to_string();
-    let tagged = |tag: &str| {
-        let (_, rest) = innermost.split_once(&format!("<{tag}>"))?;
-        Some(rest.split_once(&format!("</{tag}>"))?.0)
-    };
-    match (tagged("Code"), tagged("Message")) {
+    let innermost = innermost(error);
+    match (tagged(&innermost, "Code"), tagged(&innermost, "Message")) {
         (Some(code), Some(message)) => format!("{message} ({code})"),
         _ => innermost,
     }
@@ -328,6 +355,17 @@ impl Read for Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn refusals_are_known_by_their_code() {
+        let generic = |code: &str| object_store::Error::Generic {
+            store: "S3",
+            source: format!("403: <Error><Code>{code}</Code><Message>No.</Message></Error>").into(),
+        };
+        assert_eq!(kind_of(&generic("SignatureDoesNotMatch")), io::ErrorKind::PermissionDenied);
+        assert_eq!(kind_of(&generic("NoSuchBucket")), io::ErrorKind::NotFound);
+        assert_eq!(kind_of(&generic("SlowDown")), io::ErrorKind::Other);
+    }
 
     #[test]
     fn errors_are_told_once_and_without_xml() {

@@ -150,6 +150,10 @@ pub(super) fn read_chunk(content: &mut Bytes, bytes: &mut Vec<u8>, most: usize) 
     let mut filled = bytes.len();
     bytes.resize(filled + most, 0);
     let read = loop {
+        // A decoder that is given no room takes that for a mistake.
+        if filled == bytes.len() {
+            break Ok(());
+        }
         match content.read(&mut bytes[filled..]) {
             Ok(0) => break Ok(()),
             Ok(length) => filled += length,
