@@ -221,6 +221,22 @@ pub struct SourcePosition {
     /// Of a source whose records a function makes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub function: Option<FunctionPosition>,
+    /// Of a source that watches a directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watched: Option<WatchedPosition>,
+}
+
+/// Which files of a directory have been read that is watched: each as
+/// `NANOSECONDS_OF_ITS_LAST_CHANGE BYTES NAME`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WatchedPosition {
+    /// Those that are named: at most 10,000.
+    pub read: Vec<String>,
+    /// All that were changed no later than this one, and in that moment do not come after it by
+    /// name, count as read. Its bytes mean nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
 }
 
 /// Where a source function goes on.

@@ -34,7 +34,7 @@ pub mod tables;
 
 pub use catalog::Catalog;
 pub use code::Code;
-pub use commit::{Commits, Monitor};
+pub use commit::{Commits, Monitor, is_output};
 pub use committer::{Committer, LoggedSink, Logs, Marker, log_folder};
 pub use coordinator::Coordinator;
 pub use manifest::Manifest;

@@ -9,8 +9,8 @@
 //! ```
 
 use crate::job::plan::{
-    BackendPlan, CheckpointMode, Field, GeneratorShape, InputPlan, OperatorPlan, Partitioning,
-    Plan, RestartPlan, SinkConnector, SinkPlan, SourceConnector, SourcePlan, TimeUnit, Upstream,
+    BackendPlan, CheckpointMode, Field, FileShape, InputPlan, OperatorPlan, Partitioning, Plan,
+    RestartPlan, SinkConnector, SinkPlan, SourceConnector, SourcePlan, TimeUnit, Upstream,
 };
 use crate::job::{show_bytes, show_duration};
 use crate::model::Format;
@@ -84,9 +84,12 @@ fn render_readers(
 
 fn describe_source(source: &SourcePlan) -> String {
     let from = match &source.connector {
-        SourceConnector::File { path } => format!("from {}", path.display()),
+        SourceConnector::File(plan) => {
+            let new = if plan.watch.is_some() { ", and what comes there" } else { "" };
+            format!("from {}{new}", plan.path.display())
+        }
         SourceConnector::Stdin => "from standard input".into(),
-        SourceConnector::Socket { address } => format!("from {address}"),
+        SourceConnector::Socket(plan) => format!("from {}", plan.address),
         SourceConnector::Kafka(plan) => {
             let until = if plan.ends { ", up to what is there" } else { "" };
             format!("from {} of Kafka at {}{until}", plan.topics.join(", "), plan.client.brokers)
@@ -98,12 +101,8 @@ fn describe_source(source: &SourcePlan) -> String {
             format!("from {}, read {times}", plan.server)
         }
         SourceConnector::Generator(plan) => {
-            let shape = match plan.shape {
-                GeneratorShape::Clicks => "clicks",
-                GeneratorShape::Sensors => "sensors",
-            };
             let count = plan.count.map_or("endless".into(), |count| count.to_string());
-            format!("{count} generated {shape}")
+            format!("{count} generated {}", plan.shape.word())
         }
     };
     let mut text = format!("source {}: {} {from}", source.id, format_name(source.format));
@@ -168,9 +167,13 @@ fn describe_sink(plan: &Plan, sink: &SinkPlan) -> String {
         Upstream::Operator(index, _) => plan.operators[index].parallelism as usize,
     };
     let to = match &sink.connector {
-        SinkConnector::File { path, replace } => {
+        SinkConnector::File { path, replace, shape } => {
             let replace = if *replace { ", replacing those that are there" } else { "" };
-            format!("{} in {}{replace}", count(partitions, "file"), path.display())
+            let files = match shape.is_cut() {
+                true => format!("files of {}", count(partitions, "partition")),
+                false => count(partitions, "file"),
+            };
+            format!("{files} in {}{}{replace}", path.display(), describe_shape(shape))
         }
         SinkConnector::Kafka(plan) => {
             let guarantee = if plan.exactly_once { "exactly-once" } else { "at-least-once" };
@@ -193,6 +196,21 @@ fn describe_sink(plan: &Plan, sink: &SinkPlan) -> String {
         _ => String::new(),
     };
     format!("sink {}: {to}{side_output}", sink.id)
+}
+
+/// How a sink's files are cut.
+fn describe_shape(shape: &FileShape) -> String {
+    let mut text = String::new();
+    if let Some(pattern) = &shape.folders {
+        text += &format!(", in folders {}", pattern.text());
+    }
+    let size = shape.roll_bytes.map(show_bytes);
+    let age = shape.roll_after.map(show_duration);
+    let ends: Vec<String> = size.into_iter().chain(age).collect();
+    if !ends.is_empty() {
+        text += &format!(", a new file after {}", ends.join(" or "));
+    }
+    text
 }
 
 /// As the job file refers to it.

@@ -36,6 +36,21 @@ pub(super) fn check(record: &[u8], format: Format, fields: &[Field]) -> Result<(
     fields.iter().try_for_each(|field| find(record, format, field).map(drop))
 }
 
+/// The names of the fields of a CSV header.
+///
+/// # Errors
+/// If it is not CSV, or not text.
+pub(super) fn names(header: &[u8]) -> Result<Vec<String>, FieldError> {
+    let (mut names, mut rest) = (Vec::new(), Some(header));
+    while let Some(record) = rest {
+        let (field, after) = split_csv(record)?;
+        let name = std::str::from_utf8(&field).map_err(|_| "it is not UTF-8")?;
+        names.push(name.trim().to_owned());
+        rest = after;
+    }
+    Ok(names)
+}
+
 /// The event time of a record in milliseconds.
 ///
 /// # Errors

@@ -28,6 +28,7 @@ mod task;
 
 pub use captures::{captures_to, read_fixture};
 pub use channel::{Receiver, Sender, Waker, channel};
+pub(crate) use connectors::file::read_header;
 pub(crate) use connectors::function;
 #[cfg(feature = "kafka")]
 pub use connectors::kafka::{Role, check_properties};

@@ -12,6 +12,7 @@ use super::connectors::stdout::StdoutWriter;
 use super::{NodeMetrics, StopFlag, Waker};
 use crate::checkpoint::manifest::PreparedOutput;
 use crate::checkpoint::{LoggedSink, Storage, StorageWriter};
+use crate::env::Clock;
 use crate::error::{Error, Result};
 use crate::job::plan::{SinkConnector, SinkPlan};
 use crate::model::Batch;
@@ -40,7 +41,8 @@ impl Prepared {
 
 /// Output that is written, not yet durable, invisible until it is committed.
 pub struct PreparedFile {
-    pub(super) writer: Box<dyn StorageWriter>,
+    /// None if it is durable already.
+    pub(super) writer: Option<Box<dyn StorageWriter>>,
     pub(super) output: PreparedOutput,
     /// The folder, for messages.
     pub(super) place: String,
@@ -52,7 +54,8 @@ impl PreparedFile {
     /// # Errors
     /// If its folder fails: the output is lost.
     fn finish(self) -> Result<PreparedOutput> {
-        self.writer.finish().map_err(|cause| {
+        let finished = self.writer.map_or(Ok(()), |writer| writer.finish());
+        finished.map_err(|cause| {
             Error::storage(format!("cannot complete output in {}", self.place)).caused_by(cause)
         })?;
         Ok(self.output)
@@ -77,6 +80,8 @@ pub struct SinkSettings {
     pub waker: Waker,
     /// Where it says what its connection comes to.
     pub log: LogSink,
+    /// Tells processing time.
+    pub clock: Arc<dyn Clock>,
     /// Counts.
     pub metrics: Arc<NodeMetrics>,
     /// Asks the job to stop when nobody reads the output any more.
@@ -138,12 +143,16 @@ pub fn open_sink(plan: &SinkPlan, settings: SinkSettings) -> Result<SinkWriter> 
     let (partition, after, metrics) =
         (settings.partition, settings.after, settings.metrics.clone());
     let writer = match &plan.connector {
-        SinkConnector::File { .. } => {
-            let sink = plan.id.clone();
-            let folder = settings.folder.expect("a file sink has a folder");
-            let numbered = settings.checkpoints;
-            let mut writer =
-                FileWriter::new(FileSettings { sink, folder, partition, after, numbered });
+        SinkConnector::File { shape, .. } => {
+            let mut writer = FileWriter::new(FileSettings {
+                sink: plan.id.clone(),
+                folder: settings.folder.expect("a file sink has a folder"),
+                partition,
+                after,
+                numbered: settings.checkpoints,
+                shape: shape.clone(),
+                clock: settings.clock,
+            });
             writer.open()?;
             Writer::File(writer)
         }
@@ -238,15 +247,17 @@ impl SinkWriter {
     }
 
     /// Cuts the output at a barrier: what came before is prepared to be committed.
-    pub(super) fn prepare(&mut self, barrier: u64) -> Result<Option<Prepared>> {
+    pub(super) fn prepare(&mut self, barrier: u64) -> Result<Vec<Prepared>> {
         match &mut self.writer {
-            Writer::File(file) => Ok(file.prepare(barrier)?.map(Prepared::File)),
-            Writer::Log(log) => Ok(log.prepare(barrier)?.map(Prepared::File)),
+            Writer::File(file) => {
+                Ok(file.prepare(barrier)?.into_iter().map(Prepared::File).collect())
+            }
+            Writer::Log(log) => Ok(log.prepare(barrier)?.map(Prepared::File).into_iter().collect()),
             #[cfg(feature = "kafka")]
-            Writer::Kafka(kafka) => kafka.flush().map(|()| None),
-            Writer::Stdout(_) | Writer::Discard => Ok(None),
+            Writer::Kafka(kafka) => kafka.flush().map(|()| Vec::new()),
+            Writer::Stdout(_) | Writer::Discard => Ok(Vec::new()),
             #[cfg(feature = "mysql")]
-            Writer::Mysql(mysql) => mysql.prepare(barrier),
+            Writer::Mysql(mysql) => Ok(mysql.prepare(barrier)?.into_iter().collect()),
         }
     }
 }

@@ -70,10 +70,13 @@ impl Ground {
     pub fn open(plan: &Plan, environment: Environment, options: &RunOptions) -> Result<Self> {
         let mut commits = Commits::default();
         for sink in &plan.sinks {
-            if let SinkConnector::File { path, .. } = &sink.connector {
+            if let SinkConnector::File { path, shape, .. } = &sink.connector {
                 let folder =
                     environment.storages.open(&path.display().to_string(), &plan.folder)?;
                 commits.folders.insert(sink.id.clone(), folder);
+                if let Some(pattern) = &shape.folders {
+                    commits.patterns.insert(sink.id.clone(), pattern.clone());
+                }
             }
         }
         let open = |checkpoint: &CheckpointPlan| {
@@ -341,7 +344,7 @@ fn later_output(
                 sink.id
             ));
         }
-        let SinkConnector::File { path, replace } = &sink.connector else { continue };
+        let SinkConnector::File { path, replace, .. } = &sink.connector else { continue };
         let place = path.display();
         if ground.commits.output_after(&sink.id, after)?.is_empty() {
             continue;
@@ -350,8 +353,8 @@ fn later_output(
         if !*replace {
             // Not the whole folder: what is older is not written again.
             let hint = format!(
-                "the job would write it twice: move part-*-N with N above {after} away, or leave \
-                 `on_existing` out to replace them"
+                "the job would write it twice: move part-*-N and part-*-N-* with N above {after} \
+                 away, or leave `on_existing` out to replace them"
             );
             return Err(Error::input(message).hint(hint));
         }

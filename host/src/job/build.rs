@@ -211,6 +211,7 @@ impl Builder<'_> {
                     checkpoints: self.plan.checkpoint.is_some(),
                     waker: self.senders(sink.from)[partition].clone(),
                     log: self.guest_log(&sink.id, number),
+                    clock: self.parts.environment.clock.clone(),
                     metrics: self.sink_metrics(index),
                     stop: self.parts.stop.clone(),
                 };

@@ -14,7 +14,7 @@ use super::build::NamedTask;
 use super::check::make_way;
 use super::control::FunctionStatus;
 use super::environment::Environment;
-use super::plan::{OperatorPlan, Plan, RetainPlan, SinkConnector};
+use super::plan::{OperatorPlan, Plan, RetainPlan, SinkConnector, is_in_bucket};
 use super::report::Report;
 use super::requests::Requests;
 use super::restart::{Decision, Restarts};
@@ -452,21 +452,25 @@ fn unspecified(plan: &Plan, newest: &str) -> Error {
     )
 }
 
-/// A job that takes checkpoints and begins anew does not add to the output of an earlier run:
-/// refuses it, or warns that it gives way. Of other jobs `check` has said so.
+/// A job that begins anew does not add to the output of an earlier run: refuses it, or warns that
+/// it gives way. Of folders of a job without checkpoints `check` has said so.
 fn meet_earlier_output(plan: &Plan, ground: &Ground, warn: impl Fn(String)) -> Result<()> {
-    if plan.checkpoint.is_none() {
-        return Ok(());
-    }
     for sink in &plan.sinks {
-        let SinkConnector::File { path, replace } = &sink.connector else { continue };
+        let SinkConnector::File { path, replace, .. } = &sink.connector else { continue };
+        if plan.checkpoint.is_none() && !is_in_bucket(path) {
+            continue;
+        }
         if ground.commits.output_after(&sink.id, 0)?.is_empty() {
             continue;
         }
         let place = path.display();
         let message = format!("{place} holds the output of an earlier run");
         if *replace {
-            warn(format!("{message}, which gives way with the first checkpoint"));
+            let when = match plan.checkpoint {
+                Some(_) => "with the first checkpoint",
+                None => "if this one ends well",
+            };
+            warn(format!("{message}, which gives way {when}"));
             continue;
         }
         return Err(Error::input(message).hint(make_way(&sink.id)));

@@ -7,6 +7,7 @@ mod bytes;
 mod declaration;
 mod digest;
 mod fault;
+mod folders;
 pub mod hex;
 mod key;
 mod limits;
@@ -22,6 +23,7 @@ pub use declaration::{
 };
 pub use digest::{Digest, NoDigest};
 pub use fault::{Fault, FaultReason};
+pub use folders::{FolderPattern, FolderSpan, NO_TIME_FOLDER, date};
 pub use key::{KeyGroup, KeyHash, MAX_PARALLELISM_DEFAULT, MAX_PARALLELISM_LIMIT, PartitionId};
 pub use limits::Limits;
 pub use packed::Packed;

@@ -5,6 +5,7 @@
 pub mod kafka;
 pub mod mysql;
 mod process;
+pub mod s3;
 
 use std::io::Write;
 use std::net::TcpListener;

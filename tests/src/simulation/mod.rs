@@ -166,7 +166,9 @@ impl Simulation {
     /// The output that readers see.
     fn visible(&self) -> BTreeMap<String, Vec<u8>> {
         let mut files = self.disk.files(Path::new(OUTPUT));
-        files.retain(|name, _| name.starts_with("part-"));
+        files.retain(|name, _| {
+            name.rsplit('/').next().is_some_and(|file| file.starts_with("part-"))
+        });
         files
     }
 

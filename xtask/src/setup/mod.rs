@@ -2,13 +2,14 @@
 //!
 //! Two parts, each of which names the Debian packages it still wants: `native` (what the host's
 //! build needs) and `guest_toolchain` (what compiles functions to wasm). `packages` installs them.
-//! Servers that only tests need: `mysql`, and `kafka`, which the test command fetches.
+//! Servers that only tests need: `mysql`, `s3`, and `kafka`, which the test command fetches.
 
 mod guest_toolchain;
 pub mod kafka;
 mod mysql;
 mod native;
 mod packages;
+mod s3;
 
 use crate::shell::{Outcome, say};
 
@@ -16,6 +17,9 @@ use crate::shell::{Outcome, say};
 pub fn servers() {
     if let Err(message) = mysql::install() {
         say(&format!("the tests of MySQL will be skipped: {message}"));
+    }
+    if let Err(message) = s3::install() {
+        say(&format!("the tests of S3 will be skipped: {message}"));
     }
 }
 

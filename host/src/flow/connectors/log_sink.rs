@@ -71,6 +71,6 @@ impl LogSinkWriter {
         let LogSettings { sink, storage, partition, attempt, .. } = &self.settings;
         let (sink, partition, attempt) = (sink.clone(), *partition, attempt.clone());
         let output = PreparedOutput::Log { sink, partition, checkpoint: barrier, attempt, file };
-        Ok(Some(PreparedFile { writer, output, place: storage.root() }))
+        Ok(Some(PreparedFile { writer: Some(writer), output, place: storage.root() }))
     }
 }

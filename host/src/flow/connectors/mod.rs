@@ -10,6 +10,8 @@ mod line_buffer;
 pub(super) mod log_sink;
 #[cfg(feature = "mysql")]
 pub(super) mod mysql;
+mod retry;
+mod socket;
 pub(super) mod stdout;
 pub(super) mod stream;
 
@@ -75,14 +77,15 @@ pub fn open_source(
     let start = SourcePosition::default();
     let from = restored.unwrap_or(&start);
     Ok(match &plan.connector {
-        SourceConnector::File { path } => {
-            Box::new(file::Files::open(path, plan.line_bytes_max, from)?)
+        SourceConnector::File(files) => {
+            let now = clock.now_ms();
+            Box::new(file::Files::open(files, plan.line_bytes_max, waker, log, now, from)?)
         }
         SourceConnector::Stdin => {
-            Box::new(stream::Stream::stdin(plan.line_bytes_max, waker, from)?)
+            Box::new(stream::Stream::stdin(plan.line_bytes_max, waker, log, from)?)
         }
-        SourceConnector::Socket { address } => {
-            Box::new(stream::Stream::socket(address, plan.line_bytes_max, waker, from)?)
+        SourceConnector::Socket(socket) => {
+            Box::new(socket::open(socket, plan.line_bytes_max, waker, log, from)?)
         }
         #[cfg(feature = "kafka")]
         SourceConnector::Kafka(kafka) => {

@@ -10,14 +10,15 @@ use crate::job::plan::kafka::{
     KafkaClientPlan, KafkaShape, KafkaSinkPlan, KafkaSourcePlan, Properties,
 };
 use crate::job::plan::{
-    BackendPlan, CheckpointMode, CheckpointPlan, FunctionSourcePlan, InputPlan, MysqlServerPlan,
-    MysqlSinkPlan, MysqlSourcePlan, MysqlTls, OperatorPlan, Plan, RestartPlan, SinkConnector,
-    SinkPlan, SourceConnector, SourcePlan, StatePlan, TimestampPlan, Upstream,
+    BackendPlan, CheckpointMode, CheckpointPlan, FileSourcePlan, FunctionSourcePlan, InputPlan,
+    MysqlServerPlan, MysqlSinkPlan, MysqlSourcePlan, MysqlTls, OperatorPlan, Plan, RestartPlan,
+    SinkConnector, SinkPlan, SourceConnector, SourcePlan, StatePlan, TimestampPlan, Upstream,
+    is_in_bucket,
 };
 use crate::job::spec::{
-    At, CheckpointSpec, JobFile, KafkaClientSpec, KafkaSinkSpec, KafkaSourceSpec, MysqlServerSpec,
-    OperatorSpec, SinkConnectorSpec, SinkSpec, SourceConnectorSpec, SourceSpec, StateSpec,
-    StoreSpec,
+    At, CheckpointSpec, FileSourceSpec, JobFile, KafkaClientSpec, KafkaSinkSpec, KafkaSourceSpec,
+    MysqlServerSpec, OperatorSpec, SinkConnectorSpec, SinkSpec, SourceConnectorSpec, SourceSpec,
+    StateSpec, StoreSpec, resolve,
 };
 use crate::job::version;
 use crate::model::Format;
@@ -25,6 +26,10 @@ use crate::wasm::Component;
 
 /// Why nothing is missing here.
 const CHECKED: &str = "a part that is missing is a problem, and there are none";
+
+/// S3 renames nothing: committed objects are copies, and it copies none above 5 GiB. With this a
+/// batch more does not matter.
+const OBJECT_BYTES_MAX: u64 = 1 << 30;
 
 /// The components of a job, each at the place of its node in the job file.
 pub struct Functions {
@@ -130,9 +135,9 @@ fn source(spec: SourceSpec, job: &OfJob<'_>, function: Option<Component>) -> Sou
     let folder = job.folder;
     let record_time = spec.timestamp.is_none();
     let connector = match spec.connector.expect(CHECKED) {
-        SourceConnectorSpec::File(path) => SourceConnector::File { path: folder.join(path.value) },
+        SourceConnectorSpec::File(spec) => SourceConnector::File(file_source(spec, folder)),
         SourceConnectorSpec::Stdin => SourceConnector::Stdin,
-        SourceConnectorSpec::Socket(address) => SourceConnector::Socket { address: address.value },
+        SourceConnectorSpec::Socket(plan) => SourceConnector::Socket(plan),
         SourceConnectorSpec::Kafka(kafka) => {
             let plan = kafka_source(*kafka, &spec.id, job, record_time);
             SourceConnector::Kafka(Box::new(plan))
@@ -159,6 +164,18 @@ fn source(spec: SourceSpec, job: &OfJob<'_>, function: Option<Component>) -> Sou
         idle_after: spec.idle_after,
         malformed: spec.malformed,
         line_bytes_max: spec.line_bytes_max as usize,
+    }
+}
+
+fn file_source(spec: FileSourceSpec, folder: &Path) -> FileSourcePlan {
+    let FileSourceSpec { path, watch, compression, header, header_line, retry } = spec;
+    FileSourcePlan {
+        path: resolve(folder, &path),
+        watch: watch.map(|at| at.value),
+        compression,
+        header,
+        header_line,
+        retry,
     }
 }
 
@@ -212,8 +229,12 @@ fn mysql_server(spec: MysqlServerSpec, folder: &Path) -> MysqlServerPlan {
 fn sink(spec: SinkSpec, job: &OfJob<'_>, from: Upstream, format: Format) -> SinkPlan {
     let folder = job.folder;
     let connector = match spec.connector.expect(CHECKED) {
-        SinkConnectorSpec::File { path, replace } => {
-            SinkConnector::File { path: folder.join(path.value), replace }
+        SinkConnectorSpec::File { path, replace, mut shape } => {
+            let path = resolve(folder, &path);
+            if is_in_bucket(&path) {
+                shape.roll_bytes.get_or_insert(OBJECT_BYTES_MAX);
+            }
+            SinkConnector::File { path, replace, shape }
         }
         SinkConnectorSpec::Kafka(kafka) => {
             SinkConnector::Kafka(Box::new(kafka_sink(*kafka, &spec.id, job, format)))

@@ -2,8 +2,8 @@
 //! anything runs.
 //!
 //! ```text
-//! JobFile --components--> loaded --graph--> resolved --operators, files, recovery--> checked
-//!         --assemble--> Plan
+//! JobFile --headers--> without names of CSV fields --components--> loaded --graph--> resolved
+//!         --operators, files, recovery--> checked --assemble--> Plan
 //! ```
 //! Each step notes its problems and goes on with what it has, so that the user sees all of them at
 //! once and none that merely follows from another.
@@ -13,6 +13,7 @@ mod codes;
 mod components;
 mod files;
 mod graph;
+mod headers;
 mod kafka;
 mod mysql;
 mod operators;
@@ -45,6 +46,7 @@ pub fn check(file: JobFile, engine: &Engine) -> Result<Plan, Problems> {
 pub fn check_with(mut file: JobFile, engine: &Engine, codes: &Codes) -> Result<Plan, Problems> {
     let mut findings =
         Findings { problems: std::mem::take(&mut file.problems), warnings: Vec::new() };
+    headers::resolve(&mut file, &mut findings);
     let sources = components::load_sources(&mut file, engine, &mut findings);
     let components = components::load(&file, engine, codes, &mut findings);
     let declared: Vec<Option<&Declaration>> =

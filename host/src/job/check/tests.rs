@@ -340,7 +340,8 @@ fn sources_must_be_there() {
     assert_eq!(
         check_in(&folder, JOB, &["source.clicks.path=empty"]).refusals,
         "`source.clicks.path` is the folder DIR/empty, which holds no files\n  --> --set \
-         source.clicks.path=empty\n  hint: put the input there, or name another path"
+         source.clicks.path=empty\n  hint: put the input there, name another path, or add \
+         `watch = \"1s\"`"
     );
 }
 

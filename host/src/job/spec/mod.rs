@@ -39,11 +39,11 @@ pub use section::At;
 pub use set::Setting;
 pub use settings::JobSpec;
 pub use sink::{SinkConnectorSpec, SinkSpec};
-pub use source::{FunctionSourceSpec, SourceConnectorSpec, SourceSpec};
+pub use source::{FileSourceSpec, FunctionSourceSpec, SourceConnectorSpec, SourceSpec};
 pub use state::{BackendSpec, ClassicStorage, StateSpec, StoreSpec};
 pub use units::{duration as parse_duration, show_bytes, show_duration};
 
-use super::plan::RestartPlan;
+use super::plan::{RestartPlan, S3};
 use document::Table;
 use section::Section;
 
@@ -121,10 +121,15 @@ impl JobFile {
         Self { path, folder, job, state, checkpoint, restart, sources, operators, sinks, problems }
     }
 
-    /// A path of the job file, from where the program runs.
+    /// A path of the job file, from where the program runs; a place in a bucket as it is.
     pub fn resolve(&self, path: &str) -> PathBuf {
-        self.folder.join(path)
+        resolve(&self.folder, path)
     }
+}
+
+/// As [`JobFile::resolve`], for the job file in this folder.
+pub fn resolve(folder: &Path, path: &str) -> PathBuf {
+    if path.starts_with(S3) { path.into() } else { folder.join(path) }
 }
 
 /// Reads the id of a node and names its table by it: `source.clicks` instead of `source[0]`.

@@ -345,8 +345,8 @@ fn settings_change_the_job_for_one_run() {
     assert!(file.problems.is_empty());
     assert_eq!(*file.job.parallelism, 4);
     assert_eq!(file.sources[0].out_of_orderness, Duration::from_secs(5));
-    let Some(SourceConnectorSpec::File(path)) = &file.sources[0].connector else { panic!() };
-    assert_eq!(**path, "other.csv");
+    let Some(SourceConnectorSpec::File(spec)) = &file.sources[0].connector else { panic!() };
+    assert_eq!(*spec.path, "other.csv");
     let operator = &file.operators[0];
     let params: Vec<_> = operator.params.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
     assert_eq!(params, [("loud", "true"), ("period", "5s")]);
