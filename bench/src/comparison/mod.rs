@@ -1,0 +1,171 @@
+//! Tidegate beside Apache Flink and beside hand-written loops: the same jobs on the same input
+//! files in the same run, their outputs compared.
+//!
+//! ```text
+//!   settings -> cells: job x backend x parallelism x keys x bytes
+//!   a cell   -> rounds in which the contenders take turns -> a row -> docs/benchmarks/comparison.json
+//!   all rows -> the section of docs/benchmarks.md, and plots
+//! ```
+//!
+//! Rows of earlier runs stay until their cell is measured again, so a run can be cut into parts.
+
+mod bars;
+mod cell;
+mod document;
+mod flink;
+mod jobs;
+mod loops;
+mod outputs;
+mod plot;
+mod results;
+mod settings;
+mod tidegate;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+
+pub use cell::Backend;
+use cell::{Cell, Contender};
+use outputs::Fingerprint;
+use results::{Figures, Row};
+pub use results::{Latency, Results, Start};
+use settings::Settings;
+
+use crate::machine;
+
+/// Where rows are kept and what is written, in the repository.
+const DOCUMENT: &str = "../docs/benchmarks.md";
+const FOLDER: &str = "../docs/benchmarks";
+
+/// A path of the repository.
+fn in_repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// The rows so far.
+pub fn kept() -> Result<Results> {
+    Results::read(&in_repository(FOLDER).join("comparison.json"))
+}
+
+/// Keeps the rows and writes the section of the document and its plots.
+pub fn keep(results: &Results) -> Result<()> {
+    let folder = in_repository(FOLDER);
+    std::fs::create_dir_all(&folder)?;
+    results.write(&folder.join("comparison.json"))?;
+    document::write(results, &in_repository(DOCUMENT), &folder)
+}
+
+/// Runs the cells that the arguments select. Whether all outputs were equal.
+pub fn run(target: &Path, arguments: &[&str]) -> Result<bool> {
+    let settings = Settings::parse(arguments)?;
+    if settings.render_only {
+        keep(&kept()?)?;
+        return Ok(true);
+    }
+    let bench = Bench::new(target, settings)?;
+    let mut results = kept()?;
+    let cells = bench.settings.cells();
+    println!("{} cells, {} round(s) each", cells.len(), bench.settings.rounds);
+    println!("{}", Row::table_head());
+    for cell in &cells {
+        let row = bench.measure(cell)?;
+        println!("{}", row.table_line());
+        if bench.settings.keeps {
+            results.replace(row);
+            keep(&results)?;
+        }
+    }
+    Ok(true)
+}
+
+/// What all cells share.
+struct Bench {
+    settings: Settings,
+    target: PathBuf,
+    folder: PathBuf,
+    flink: Option<flink::Flink>,
+}
+
+impl Bench {
+    fn new(target: &Path, settings: Settings) -> Result<Self> {
+        let folder = target.join("bench").join("comparison");
+        std::fs::create_dir_all(folder.join("inputs"))?;
+        let flink = match settings.contenders.contains(&Contender::Flink) {
+            true => Some(flink::Flink::build(&folder)?),
+            false => None,
+        };
+        Ok(Self { settings, target: target.to_owned(), folder, flink })
+    }
+
+    /// Runs the rounds of a cell.
+    fn measure(&self, cell: &Cell) -> Result<Row> {
+        let inputs = cell.make_inputs(&self.folder.join("inputs"))?;
+        let load = machine::load()?;
+        let mut rounds: Vec<Vec<Option<Figures>>> = Vec::new();
+        let mut lines = 0;
+        for _ in 0..self.settings.rounds {
+            let mut found: Vec<(Contender, Fingerprint)> = Vec::new();
+            let mut figures = Vec::new();
+            for contender in Contender::ALL {
+                let is_wanted = self.settings.contenders.contains(&contender);
+                let run = match is_wanted {
+                    true => self.run(contender, cell, &inputs)?,
+                    false => None,
+                };
+                if let Some((_, fingerprint)) = &run {
+                    found.push((contender, fingerprint.clone()));
+                }
+                figures.push(run.map(|(figures, _)| figures));
+            }
+            lines = compare(cell, &found)?;
+            rounds.push(figures);
+        }
+        if !self.settings.keeps_inputs {
+            inputs.iter().try_for_each(std::fs::remove_file)?;
+        }
+        Ok(Row::new(cell, load, lines, rounds, self.settings.watermarks))
+    }
+
+    /// Runs a contender in a folder of its own, which goes when its output has been read. None if
+    /// the contender cannot take part.
+    fn run(
+        &self,
+        contender: Contender,
+        cell: &Cell,
+        inputs: &[PathBuf],
+    ) -> Result<Option<(Figures, Fingerprint)>> {
+        let folder = self.folder.join("run");
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder)?;
+        }
+        std::fs::create_dir_all(&folder)?;
+        let ran = match contender {
+            Contender::Native => loops::run(cell, inputs, &folder),
+            Contender::Engine => tidegate::run_engine(&self.target, cell, inputs, &folder),
+            Contender::Sandbox => tidegate::run(&self.target, cell, inputs, &folder),
+            Contender::Flink => {
+                let flink = self.flink.as_ref().context("Flink was not built")?;
+                flink.run(cell, inputs, &folder, &self.settings)
+            }
+        };
+        let ran = ran.with_context(|| format!("{contender:?}, {cell}, in {}", folder.display()))?;
+        let Some((figures, files)) = ran else { return Ok(None) };
+        let rule = cell.job.rule(self.settings.watermarks);
+        let fingerprint = outputs::fingerprint(&files, rule)?;
+        std::fs::remove_dir_all(&folder)?;
+        Ok(Some((figures, fingerprint)))
+    }
+}
+
+/// How many lines each of the outputs has, once they are known to say the same.
+fn compare(cell: &Cell, found: &[(Contender, Fingerprint)]) -> Result<u64> {
+    let Some((first, expected)) = found.first() else { return Ok(0) };
+    for (contender, fingerprint) in &found[1..] {
+        ensure!(
+            fingerprint.says_the_same_as(expected),
+            "{cell}: the outputs differ: {expected:?} of {first:?}, {fingerprint:?} of {contender:?}"
+        );
+    }
+    Ok(expected.lines)
+}
