@@ -10,6 +10,7 @@
 //! The run fails if a bar is missed, or if the outputs of contenders differ.
 
 mod comparison;
+mod engine;
 mod events;
 mod input;
 mod latency;
@@ -22,7 +23,7 @@ mod recovery;
 mod throughput;
 mod tidegate_run;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
@@ -33,6 +34,8 @@ fn main() -> Result<ExitCode> {
     let met = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => throughput::run(&target)?,
         ["comparison", ref options @ ..] => comparison::run(&target, options)?,
+        // For `comparison`, which starts this program once more.
+        ["engine", job, "--report", report] => engine::run(Path::new(job), Path::new(report))?,
         ["latency", ref options @ ..] => latency::run(&target, options)?,
         ["start"] => latency::run_start(&target)?,
         ["operations"] => operations::run(&target)?,

@@ -23,8 +23,9 @@ Usage: cargo xtask COMMAND
   demo         build what is needed and run a job on real input (start here)
   test [STEP]  everything CI checks, or one step of it
   setup        install what the machine lacks (the other commands call it)
-  guests       build the host and every component of examples/ and tests/guests/
-  bench [NAME] measure the host beside a native loop, or NAME: operations, recovery
+  guests       build the host and every component of examples/, tests/guests/ and bench/guests/
+  bench [NAME] measure the host beside a native loop, or NAME: comparison (with Flink; it takes
+               options, see docs/benchmarks.md), latency, start, operations, recovery
 ";
 
 fn main() -> ExitCode {

@@ -88,7 +88,11 @@ fn section(results: &Results) -> Result<String> {
         machine.java,
         results.rows.len()
     )?;
-    text += "### Bars\n\n| bar | measured | |\n|---|---|---|\n";
+    text += "| job | |\n|---|---|\n";
+    for job in JOBS {
+        writeln!(text, "| {} | {} |", job.name, job.about)?;
+    }
+    text += "\n### Bars\n\n| bar | measured | |\n|---|---|---|\n";
     for bar in bars::all(results) {
         writeln!(text, "| {} | {} | {} |", bar.what, bar.measured, bar.verdict)?;
     }

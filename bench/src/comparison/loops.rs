@@ -9,15 +9,11 @@ use super::cell::Cell;
 use super::results::Figures;
 
 /// Runs the loop of a cell.
-pub fn run(
-    cell: &Cell,
-    inputs: &[PathBuf],
-    folder: &Path,
-) -> Result<Option<(Figures, Vec<PathBuf>)>> {
+pub fn run(cell: &Cell, inputs: &[PathBuf], folder: &Path) -> Result<(Figures, Vec<PathBuf>)> {
     let output = folder.join("native.csv");
     let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
     let start = Instant::now();
     (cell.job.run)(&inputs, &output)?;
     let seconds = start.elapsed().as_secs_f64();
-    Ok(Some((Figures { seconds, ..Figures::default() }, vec![output])))
+    Ok((Figures { seconds, ..Figures::default() }, vec![output]))
 }

@@ -109,14 +109,13 @@ impl Bench {
             let mut figures = Vec::new();
             for contender in Contender::ALL {
                 let is_wanted = self.settings.contenders.contains(&contender);
-                let run = match is_wanted {
-                    true => self.run(contender, cell, &inputs)?,
-                    false => None,
-                };
-                if let Some((_, fingerprint)) = &run {
-                    found.push((contender, fingerprint.clone()));
+                if !is_wanted {
+                    figures.push(None);
+                    continue;
                 }
-                figures.push(run.map(|(figures, _)| figures));
+                let (figure, fingerprint) = self.run(contender, cell, &inputs)?;
+                found.push((contender, fingerprint));
+                figures.push(Some(figure));
             }
             lines = compare(cell, &found)?;
             rounds.push(figures);
@@ -127,14 +126,13 @@ impl Bench {
         Ok(Row::new(cell, load, lines, rounds, self.settings.watermarks))
     }
 
-    /// Runs a contender in a folder of its own, which goes when its output has been read. None if
-    /// the contender cannot take part.
+    /// Runs a contender in a folder of its own, which goes when its output has been read.
     fn run(
         &self,
         contender: Contender,
         cell: &Cell,
         inputs: &[PathBuf],
-    ) -> Result<Option<(Figures, Fingerprint)>> {
+    ) -> Result<(Figures, Fingerprint)> {
         let folder = self.folder.join("run");
         if folder.exists() {
             std::fs::remove_dir_all(&folder)?;
@@ -142,19 +140,19 @@ impl Bench {
         std::fs::create_dir_all(&folder)?;
         let ran = match contender {
             Contender::Native => loops::run(cell, inputs, &folder),
-            Contender::Engine => tidegate::run_engine(&self.target, cell, inputs, &folder),
+            Contender::Engine => tidegate::run_engine(cell, inputs, &folder),
             Contender::Sandbox => tidegate::run(&self.target, cell, inputs, &folder),
             Contender::Flink => {
                 let flink = self.flink.as_ref().context("Flink was not built")?;
                 flink.run(cell, inputs, &folder, &self.settings)
             }
         };
-        let ran = ran.with_context(|| format!("{contender:?}, {cell}, in {}", folder.display()))?;
-        let Some((figures, files)) = ran else { return Ok(None) };
+        let place = || format!("{contender:?}, {cell}, in {}", folder.display());
+        let (figures, files) = ran.with_context(place)?;
         let rule = cell.job.rule(self.settings.watermarks);
         let fingerprint = outputs::fingerprint(&files, rule)?;
         std::fs::remove_dir_all(&folder)?;
-        Ok(Some((figures, fingerprint)))
+        Ok((figures, fingerprint))
     }
 }
 

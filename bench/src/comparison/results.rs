@@ -27,10 +27,10 @@ pub struct Results {
 /// What a run of a contender came to.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
-    /// What counts: of Tidegate the whole process, of Flink the job's own runtime in a virtual
-    /// machine that has run it before, of the loop the loop.
+    /// What counts: of Tidegate the whole process; of Flink the job's own runtime in a virtual
+    /// machine that has run it before, less that over a few records; of the loop the loop.
     pub seconds: f64,
-    /// Of Tidegate, from the start of the job.
+    /// From the start of the job; of Flink the runtime with nothing taken off.
     pub running_seconds: Option<f64>,
     /// Of Flink, the whole of a fresh process with one run.
     pub cold_seconds: Option<f64>,

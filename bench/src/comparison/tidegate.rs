@@ -14,18 +14,20 @@ use super::results::Figures;
 use crate::events::DELAY_MS;
 
 /// What a contender came to, and the files that it wrote.
-type Ran = Option<(Figures, Vec<PathBuf>)>;
+pub type Ran = (Figures, Vec<PathBuf>);
 
 /// Runs a cell with its functions as components.
 pub fn run(target: &Path, cell: &Cell, inputs: &[PathBuf], folder: &Path) -> Result<Ran> {
     let mut command = Command::new(target.join("tidegate"));
     command.arg("run");
-    run_command(command, cell, inputs, folder).map(Some)
+    run_command(command, cell, inputs, folder)
 }
 
-/// Runs a cell with its functions compiled into this program: not done yet by any engine.
-pub fn run_engine(_: &Path, _: &Cell, _: &[PathBuf], _: &Path) -> Result<Ran> {
-    Ok(None)
+/// Runs a cell with its functions compiled into this program, which is started once more.
+pub fn run_engine(cell: &Cell, inputs: &[PathBuf], folder: &Path) -> Result<Ran> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg("engine");
+    run_command(command, cell, inputs, folder)
 }
 
 /// Runs `command` on the job file of a cell.
@@ -34,7 +36,7 @@ fn run_command(
     cell: &Cell,
     inputs: &[PathBuf],
     folder: &Path,
-) -> Result<(Figures, Vec<PathBuf>)> {
+) -> Result<Ran> {
     let job = folder.join("job.toml");
     std::fs::write(&job, job_file(cell, inputs)?)?;
     std::fs::create_dir_all(folder.join("state"))?;

@@ -45,7 +45,7 @@ pub fn pv(inputs: &[&Path], output: &Path) -> Result<()> {
     let mut keys = Keys::default();
     // By key, the count and whether a timer waits.
     let mut counts: Vec<(u64, bool)> = Vec::new();
-    let mut timers = BinaryHeap::new();
+    let mut timers: BinaryHeap<Reverse<(i64, usize)>> = BinaryHeap::new();
     let mut highest = i64::MIN;
     loop {
         let watermark = if lines.get().is_some() { highest - DELAY_MS - 1 } else { i64::MAX };
@@ -184,7 +184,7 @@ struct Sessions {
 /// Bids of each bidder in each session, which ends after 10 s without one:
 /// `bidder,bids,start_ms,end_ms`.
 pub fn q11(inputs: &[&Path], output: &Path) -> Result<()> {
-    let each = |sessions: &mut Sessions, _, bidder, _, at| {
+    let each = |sessions: &mut Sessions, _, bidder, _, at: i64| {
         let (mut start, mut end, mut bids) = (at, at + SIZE_MS, 1);
         let open = sessions.open.entry(bidder).or_default();
         open.retain(|session| {

@@ -7,10 +7,8 @@ use crate::bindings::tidegate::function::declarations::{
     Declaration, InputDeclaration, OperatorStateDeclaration, OutputDeclaration, Redistribution,
     StateDeclaration,
 };
-#[cfg(any(test, target_family = "wasm"))]
-use crate::bindings::tidegate::function::types::Packed;
 use crate::bindings::tidegate::function::types::{
-    Batch, Effects, Fault, FaultKind, OperatorState, PollRequest, Polled, TimerBatch,
+    Batch, Effects, Fault, FaultKind, OperatorState, Packed, PollRequest, Polled, TimerBatch,
 };
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -138,11 +136,10 @@ pub fn describe<A: Adaptor>() -> Result<Declaration> {
     })
 }
 
-/// The key of each record. Native tests of a key selector call it directly.
+/// The key of each record.
 ///
 /// # Errors
 /// The fault of the first record that has none.
-#[cfg(any(test, target_family = "wasm"))]
 pub fn extract_keys<A: Adaptor>(values: &Packed) -> Result<Packed, Fault> {
     let mut keys = Packed { bytes: Vec::new(), ends: Vec::with_capacity(values.ends.len()) };
     let mut start = 0;

@@ -8,7 +8,7 @@ use wasmtime::component::types::ComponentItem;
 use super::bindings::{OperatorPre, declarations};
 use super::guest_state::GuestState;
 use super::instance::Instance;
-use super::{Engine, LogSink, ttl};
+use super::{Engine, LogSink, NativeOpener, ttl};
 use crate::error::{Error, Result};
 use crate::model::{
     Declaration, Fault, Format, Input, Kind, Limits, OperatorStateDeclaration, Output, Parameter,
@@ -30,6 +30,7 @@ const COMPONENT_BYTES_MAX: u64 = 256 << 20;
 #[derive(Clone)]
 pub struct Component {
     inner: Arc<Inner>,
+    native: Option<NativeOpener>,
 }
 
 struct Inner {
@@ -88,7 +89,12 @@ impl Component {
         let declaration = describe(engine, name, &pre)?;
         check_declaration(name, &declaration)?;
         let inner = Inner { engine: engine.clone(), name: name.into(), pre, imports, declaration };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self { inner: Arc::new(inner), native: None })
+    }
+
+    /// The same declaration with other code: instances call what `opener` opens, not the component.
+    pub fn with_native(self, opener: NativeOpener) -> Self {
+        Self { native: Some(opener), ..self }
     }
 
     /// What the function says about itself.
@@ -110,6 +116,10 @@ impl Component {
     /// The name it was loaded under.
     pub fn name(&self) -> &str {
         &self.inner.name
+    }
+
+    pub(super) fn native(&self) -> Option<&NativeOpener> {
+        self.native.as_ref()
     }
 
     pub(super) fn engine(&self) -> &Engine {

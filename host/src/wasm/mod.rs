@@ -9,6 +9,7 @@ mod effects;
 mod engine;
 mod guest_state;
 mod instance;
+mod native;
 mod ttl;
 
 pub use component::{CONTRACT_VERSION, Component};
@@ -19,3 +20,4 @@ pub use effects::{
 pub use engine::Engine;
 pub use guest_state::{LogLevel, LogSink};
 pub use instance::{Call, CallInput, Instance, OpenContext, OperatorStateColumn, StateColumn};
+pub use native::{NativeFunction, NativeOpener};

@@ -11,8 +11,9 @@ import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 
 /**
- * Runs one job of the benchmark in this JVM, several times, so that the later runs find compiled
- * code. Prints a line of JSON a run: the job's own runtime as Flink tells it; the time around it,
+ * Runs one job of the benchmark three times in this JVM: over its input, over the first thousand
+ * lines of it, which tells what a run costs that does nothing, and over its input again, when code
+ * is compiled. Prints a line of JSON a run: the job's own runtime as Flink tells it; the time around it,
  * which also holds the start of the cluster; how long this process had lived before the first run;
  * the most memory that it has used so far.
  *
@@ -49,12 +50,11 @@ public final class Bench {
     if (job == null) {
       throw new IllegalArgumentException("unknown job " + options.text("job"));
     }
-    int runs = options.number("runs");
     long started = ManagementFactory.getRuntimeMXBean().getUptime();
-    for (int run = 1; run <= runs; run++) {
-      Path folder = Path.of(options.text("folder"), "run-" + run);
+    for (String name : new String[] {"cold", "few", "warm"}) {
+      Path folder = Path.of(options.text("folder"), name);
       long start = System.nanoTime();
-      JobExecutionResult result = run(job, options, folder);
+      JobExecutionResult result = run(job, options, name.equals("few") ? "few-" : "", folder);
       long wall = (System.nanoTime() - start) / 1_000_000;
       System.out.printf(
           "{\"net_ms\":%d,\"wall_ms\":%d,\"started_ms\":%d,\"memory_kib\":%d}%n",
@@ -64,13 +64,14 @@ public final class Bench {
     System.exit(0);
   }
 
-  private static JobExecutionResult run(Job job, Options options, Path folder) throws Exception {
+  private static JobExecutionResult run(Job job, Options options, String inputs, Path folder)
+      throws Exception {
     Files.createDirectories(folder);
     StreamExecutionEnvironment env =
         StreamExecutionEnvironment.createLocalEnvironment(
             options.number("parallelism"), configuration(options, folder));
     Sink<String> sink = Streams.sink(folder.resolve("out"));
-    job.build(new Streams(env, options)).sinkTo(sink).name("out");
+    job.build(new Streams(env, options, inputs)).sinkTo(sink).name("out");
     return env.execute(options.text("job"));
   }
 

@@ -28,9 +28,13 @@ final class Streams {
   private final StreamExecutionEnvironment env;
   private final Options options;
 
-  Streams(StreamExecutionEnvironment env, Options options) {
+  /** What stands before the names of inputs in the options. */
+  private final String inputs;
+
+  Streams(StreamExecutionEnvironment env, Options options, String inputs) {
     this.env = env;
     this.options = options;
+    this.inputs = inputs;
   }
 
   /** The lines of the input of this name, as they are. */
@@ -39,7 +43,7 @@ final class Streams {
         FileSource.forRecordStreamFormat(
                 new TextLineInputFormat(),
                 org.apache.flink.core.fs.Path.fromLocalFile(
-                    Path.of(options.text(name)).toFile()))
+                    Path.of(options.text(inputs + name)).toFile()))
             .build();
     return env.fromSource(source, WatermarkStrategy.noWatermarks(), name);
   }
