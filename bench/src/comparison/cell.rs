@@ -93,6 +93,11 @@ impl Cell {
         self.job.inputs.iter().map(|input| input.make(folder, self.settings)).collect()
     }
 
+    /// The input files, made or not.
+    pub fn inputs(&self, folder: &Path) -> Vec<PathBuf> {
+        self.job.inputs.iter().map(|input| input.path(folder, self.settings)).collect()
+    }
+
     /// The budget of the backend on disk, the same for Tidegate and Flink.
     pub fn budget_mib(&self) -> u64 {
         if self.settings.keys >= MANY_KEYS { 64 } else { 256 }

@@ -163,3 +163,60 @@ fn write_latencies(text: &mut String, results: &Results) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::comparison::results::{Figures, Latency, Start};
+    use crate::comparison::settings::Watermarks;
+
+    #[test]
+    fn only_what_is_between_the_marks_changes() {
+        let name = format!("tidegate-document-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let document = folder.join("benchmarks.md");
+        std::fs::write(&document, format!("before\n{BEGIN}old\n{END}after\n")).unwrap();
+        let figures = |seconds| Some(Figures { seconds, ..Figures::default() });
+        let row = Row {
+            job: "count".into(),
+            backend: Backend::Rocksdb,
+            parallelism: 2,
+            keys: KEYS,
+            bytes: BYTES,
+            records: 1_000_000,
+            lines: 1_000_000,
+            rounds: 3,
+            watermarks: Watermarks::Periodic,
+            load: 0.0,
+            native: figures(0.1),
+            engine: figures(0.2),
+            sandbox: figures(0.25),
+            flink: figures(2.5),
+        };
+        let latency = Latency {
+            backend: Backend::Hashmap,
+            capacity: 1_000,
+            percent: 50,
+            p50: 1.0,
+            p99: 2.0,
+            p999: 3.0,
+            highest: 4.0,
+            checkpoints: 20,
+        };
+        let start = Some(Start { first: 90.0, median: 60.0, runs: 20 });
+        let rows = vec![row];
+        let results = Results { rows, latencies: vec![latency], start, ..Results::default() };
+        write(&results, &document, &folder).unwrap();
+        write(&results, &document, &folder).unwrap();
+        let text = std::fs::read_to_string(&document).unwrap();
+        let plot = std::fs::read_to_string(folder.join("throughput-rocksdb.svg")).unwrap();
+        std::fs::remove_dir_all(folder).unwrap();
+        assert!(text.starts_with("before\n<!-- comparison") && text.ends_with("-->\nafter\n"));
+        assert!(!text.contains("old\n"));
+        let line = "| count | rocksdb | 2 | 100000 | 30 | 10000 | 5000 | 4000 | 400 | – | 10.00 |";
+        assert_eq!(text.matches(line).count(), 1, "{text}");
+        assert!(text.contains("| hashmap | 500 | 50 % | 1.00 | 2.00 | 3.00 | 4.00 | 20 |"));
+        assert!(plot.contains("<title>count: 4000.0</title>"), "{plot}");
+    }
+}

@@ -22,6 +22,7 @@ mod settings;
 mod tidegate;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
@@ -68,8 +69,9 @@ pub fn run(target: &Path, arguments: &[&str]) -> Result<bool> {
     let cells = bench.settings.cells();
     println!("{} cells, {} round(s) each", cells.len(), bench.settings.rounds);
     println!("{}", Row::table_head());
-    for cell in &cells {
+    for (index, cell) in cells.iter().enumerate() {
         let row = bench.measure(cell)?;
+        bench.drop_inputs(cell, cells.get(index + 1))?;
         println!("{}", row.table_line());
         if bench.settings.keeps {
             results.replace(row);
@@ -100,7 +102,7 @@ impl Bench {
 
     /// Runs the rounds of a cell.
     fn measure(&self, cell: &Cell) -> Result<Row> {
-        let inputs = cell.make_inputs(&self.folder.join("inputs"))?;
+        let inputs = cell.make_inputs(&self.inputs())?;
         let load = machine::load()?;
         let mut rounds: Vec<Vec<Option<Figures>>> = Vec::new();
         let mut lines = 0;
@@ -120,10 +122,22 @@ impl Bench {
             lines = compare(cell, &found)?;
             rounds.push(figures);
         }
-        if !self.settings.keeps_inputs {
-            inputs.iter().try_for_each(std::fs::remove_file)?;
-        }
         Ok(Row::new(cell, load, lines, rounds, self.settings.watermarks))
+    }
+
+    fn inputs(&self) -> PathBuf {
+        self.folder.join("inputs")
+    }
+
+    /// Removes the input files of a cell that the next one does not read: some have gigabytes.
+    fn drop_inputs(&self, cell: &Cell, next: Option<&Cell>) -> Result<()> {
+        let kept = next.map(|next| next.inputs(&self.inputs())).unwrap_or_default();
+        for path in cell.inputs(&self.inputs()) {
+            if !self.settings.keeps_inputs && !kept.contains(&path) {
+                std::fs::remove_file(path)?;
+            }
+        }
+        Ok(())
     }
 
     /// Runs a contender in a folder of its own, which goes when its output has been read.
@@ -138,6 +152,9 @@ impl Bench {
             std::fs::remove_dir_all(&folder)?;
         }
         std::fs::create_dir_all(&folder)?;
+        // What others have written is not to be waited for by this one.
+        let synced = Command::new("sync").status().context("cannot start sync")?;
+        ensure!(synced.success(), "sync ended with {synced}");
         let ran = match contender {
             Contender::Native => loops::run(cell, inputs, &folder),
             Contender::Engine => tidegate::run_engine(cell, inputs, &folder),

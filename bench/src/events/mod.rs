@@ -88,17 +88,22 @@ impl Input {
         !matches!(self, Input::Clicks | Input::Sensors)
     }
 
-    /// The file of these settings below `folder`, made if it is not there.
+    /// The file of these settings below `folder`, made or not.
+    pub fn path(self, folder: &Path, settings: Settings) -> PathBuf {
+        let Settings { events, keys, bytes } = settings;
+        let name = self.name();
+        match self.is_nexmark() {
+            true => folder.join(format!("nexmark-{events}-{bytes}-{name}.csv")),
+            false => folder.join(format!("{name}-{events}-{keys}-{bytes}.csv")),
+        }
+    }
+
+    /// The same, made if it is not there.
     ///
     /// # Errors
     /// If it cannot be written.
     pub fn make(self, folder: &Path, settings: Settings) -> Result<PathBuf> {
-        let Settings { events, keys, bytes } = settings;
-        let name = self.name();
-        let path = match self.is_nexmark() {
-            true => folder.join(format!("nexmark-{events}-{bytes}-{name}.csv")),
-            false => folder.join(format!("{name}-{events}-{keys}-{bytes}.csv")),
-        };
+        let path = self.path(folder, settings);
         if path.exists() {
             return Ok(path);
         }
