@@ -63,32 +63,33 @@ struct Case {
     bytes_max: f64,
 }
 
-/// The bars are about one and a half times what was measured when they were set: cutting batches
-/// depends a little on which thread is faster.
+/// The bars are a quarter above what was measured when they were set, which is the same on every
+/// run: 0.0285 and 158 bytes for `count`, 0.60 and 172 for `periodic-pv`, 0.047 and 222 for
+/// `fake-window`. Whoever makes records cheaper lowers them.
 const CASES: [Case; 4] = [
     Case {
         crate_folder: "tests/guests/count",
         backend: "hashmap",
-        allocations_max: 0.1,
-        bytes_max: 400.0,
+        allocations_max: 0.036,
+        bytes_max: 200.0,
     },
     Case {
         crate_folder: "tests/guests/count",
         backend: "rocksdb",
-        allocations_max: 0.1,
-        bytes_max: 400.0,
+        allocations_max: 0.036,
+        bytes_max: 200.0,
     },
     Case {
         crate_folder: "examples/periodic-pv",
         backend: "hashmap",
-        allocations_max: 0.1,
-        bytes_max: 400.0,
+        allocations_max: 0.75,
+        bytes_max: 220.0,
     },
     Case {
         crate_folder: "examples/fake-window",
         backend: "hashmap",
-        allocations_max: 0.1,
-        bytes_max: 400.0,
+        allocations_max: 0.06,
+        bytes_max: 280.0,
     },
 ];
 

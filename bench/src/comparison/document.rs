@@ -75,19 +75,7 @@ fn group(name: String, row: &Row) -> Group {
 
 fn section(results: &Results) -> Result<String> {
     let mut text = String::new();
-    let machine = &results.machine;
-    writeln!(
-        text,
-        "\nMeasured at commit {} on {} cores of {}, {} GiB, {}; {}; {}; Flink 2.3.0. {} cells.\n",
-        machine.commit,
-        machine.cores,
-        machine.processor,
-        machine.memory_gib,
-        machine.kernel,
-        machine.rustc,
-        machine.java,
-        results.rows.len()
-    )?;
+    write_machine(&mut text, results)?;
     text += "| job | |\n|---|---|\n";
     for job in JOBS {
         writeln!(text, "| {} | {} |", job.name, job.about)?;
@@ -112,6 +100,27 @@ fn section(results: &Results) -> Result<String> {
     write_rows(&mut text, results, |row| row.keys == KEYS && row.bytes != BYTES)?;
     write_latencies(&mut text, results)?;
     Ok(text)
+}
+
+fn write_machine(text: &mut String, results: &Results) -> Result<()> {
+    let machine = &results.machine;
+    if machine.commit.is_empty() {
+        *text += "\nNothing is measured yet.\n\n";
+        return Ok(());
+    }
+    writeln!(
+        text,
+        "\nMeasured at commit {} on {} cores of {}, {} GiB, {}; {}; {}; Flink 2.3.0. {} cells.\n",
+        machine.commit,
+        machine.cores,
+        machine.processor,
+        machine.memory_gib,
+        machine.kernel,
+        machine.rustc,
+        machine.java,
+        results.rows.len()
+    )?;
+    Ok(())
 }
 
 /// The rows that `is_in` takes, in the order of jobs and axes.

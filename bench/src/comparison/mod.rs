@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   settings -> cells: job x backend x parallelism x keys x bytes
-//!   a cell   -> rounds in which the contenders take turns -> a row -> docs/benchmarks/comparison.json
+//!   a cell   -> rounds, in which the contenders take turns -> a row of comparison.json
 //!   all rows -> the section of docs/benchmarks.md, and plots
 //! ```
 //!
@@ -179,7 +179,7 @@ fn compare(cell: &Cell, found: &[(Contender, Fingerprint)]) -> Result<u64> {
     for (contender, fingerprint) in &found[1..] {
         ensure!(
             fingerprint.says_the_same_as(expected),
-            "{cell}: the outputs differ: {expected:?} of {first:?}, {fingerprint:?} of {contender:?}"
+            "{cell}: outputs differ: {expected:?} of {first:?}, {fingerprint:?} of {contender:?}"
         );
     }
     Ok(expected.lines)

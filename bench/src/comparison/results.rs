@@ -111,9 +111,14 @@ impl Results {
         std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
     }
 
+    /// Notes that something was measured on this machine, with this commit.
+    pub fn is_of_here(&mut self) {
+        self.machine = Machine::here();
+    }
+
     /// Puts a row in the place of the one of the same cell.
     pub fn replace(&mut self, row: Row) {
-        self.machine = Machine::here();
+        self.is_of_here();
         match self.rows.iter_mut().find(|known| known.cell() == row.cell()) {
             Some(known) => *known = row,
             None => self.rows.push(row),
@@ -215,6 +220,7 @@ impl Row {
             "sandbox",
             "MB",
             "Flink MB",
+            "load",
         ];
         format!("| {} |\n|{}", names.join(" | "), "---|".repeat(names.len()))
     }
@@ -246,6 +252,7 @@ impl Row {
             cost.unwrap_or("–".into()),
             megabytes(self.sandbox),
             megabytes(self.flink),
+            format!("{:.1}", self.load),
         ];
         format!("| {} |", cells.join(" | "))
     }

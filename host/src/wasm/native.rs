@@ -34,9 +34,10 @@ type Open = dyn Fn(&OpenContext) -> Result<Box<dyn NativeFunction>, Fault> + Sen
 
 impl NativeOpener {
     /// Opens functions by calling `open`.
-    pub fn new(
-        open: impl Fn(&OpenContext) -> Result<Box<dyn NativeFunction>, Fault> + Send + Sync + 'static,
-    ) -> Self {
+    pub fn new<F>(open: F) -> Self
+    where
+        F: Fn(&OpenContext) -> Result<Box<dyn NativeFunction>, Fault> + Send + Sync + 'static,
+    {
         Self(Arc::new(open))
     }
 
