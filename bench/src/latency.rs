@@ -42,7 +42,7 @@ pub fn run(target: &Path, arguments: &[&str]) -> Result<bool> {
     }
     let mut results = comparison::kept()?;
     results.latencies = latencies;
-    results.is_of_here();
+    results.mark_as_of_here();
     if is_quick { Ok(true) } else { comparison::keep(&results).map(|()| true) }
 }
 
@@ -56,7 +56,7 @@ pub fn run_start(target: &Path) -> Result<bool> {
     println!("to the first output: {:.0} ms, then {:.0} ms", start.first, start.median);
     let mut results = comparison::kept()?;
     results.start = Some(start);
-    results.is_of_here();
+    results.mark_as_of_here();
     comparison::keep(&results)?;
     Ok(true)
 }

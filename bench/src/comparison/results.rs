@@ -112,13 +112,13 @@ impl Results {
     }
 
     /// Notes that something was measured on this machine, with this commit.
-    pub fn is_of_here(&mut self) {
+    pub fn mark_as_of_here(&mut self) {
         self.machine = Machine::here();
     }
 
     /// Puts a row in the place of the one of the same cell.
     pub fn replace(&mut self, row: Row) {
-        self.is_of_here();
+        self.mark_as_of_here();
         match self.rows.iter_mut().find(|known| known.cell() == row.cell()) {
             Some(known) => *known = row,
             None => self.rows.push(row),
