@@ -6,6 +6,7 @@
 //!     cargo xtask bench start       from the start of a job to its first output
 //!     cargo xtask bench operations  each operation on state, on each backend
 //!     cargo xtask bench recovery    checkpoints and restores of 1 GB of keyed state
+//!     cargo xtask bench swaps       a hundred swaps in a row, under load
 //!
 //! The run fails if a bar is missed, or if the outputs of contenders differ.
 
@@ -20,6 +21,7 @@ mod open_loop;
 mod operations;
 mod probes;
 mod recovery;
+mod swaps;
 mod throughput;
 mod tidegate_run;
 
@@ -40,6 +42,7 @@ fn main() -> Result<ExitCode> {
         ["start"] => latency::run_start(&target)?,
         ["operations"] => operations::run(&target)?,
         ["recovery"] => recovery::run(&target)?,
+        ["swaps"] => swaps::run(&target)?,
         _ => bail!("unknown: {}; `cargo xtask` lists the benchmarks", arguments.join(" ")),
     };
     if !met {

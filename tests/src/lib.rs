@@ -16,6 +16,7 @@ pub mod lines;
 pub mod oracle;
 pub mod random;
 pub mod simulation;
+pub mod swapping;
 
 pub use binary::{Ended, Tidegate};
 pub use folder::Folder;

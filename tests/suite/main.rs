@@ -24,6 +24,8 @@ mod recovery;
 mod savepoints;
 mod simulation;
 mod sockets;
+mod swap;
+mod swap_kill;
 mod tidy;
 mod ttl;
 mod unseen_jobs;

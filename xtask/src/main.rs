@@ -25,7 +25,8 @@ Usage: cargo xtask COMMAND
   setup        install what the machine lacks (the other commands call it)
   guests       build the host and every component of examples/, tests/guests/ and bench/guests/
   bench [NAME] measure the host beside a native loop, or NAME: comparison (with Flink; it takes
-               options, see docs/benchmarks.md), latency, start, operations, recovery
+               options, see docs/benchmarks.md), latency, start, operations, recovery,
+               swaps
 ";
 
 fn main() -> ExitCode {

@@ -41,6 +41,7 @@ impl<A: StateValue> Operator<A> {
             bail!("the output `{LATE}` of a window function is the SDK's; name yours otherwise");
         }
         let state = setup.state(STATE).schema_version(windows.schema_version);
+        let state = state.steps(windows.steps.clone());
         let panes = match windows.kind {
             Kind::Tumbling { size } => Panes::Aligned(windows.aligned(size, size), state.map()),
             Kind::Sliding { size, slide } => {

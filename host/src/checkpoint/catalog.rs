@@ -152,6 +152,7 @@ impl Catalog {
             sources: Vec::new(),
             operators: Vec::new(),
             outputs: Vec::new(),
+            swap: None,
         };
         let written = storage::put(&*self.storage, FINISHED, &end.encode());
         written.map_err(|cause| self.failed("write the end of the job", cause))?;
@@ -219,13 +220,14 @@ impl Catalog {
         Ok(entries)
     }
 
-    /// Removes all but the newest `keep` checkpoints, and what is left of those that were given up.
+    /// Removes all but the newest `keep` checkpoints and the `pinned` one, and what is left of those
+    /// that were given up.
     ///
     /// # Errors
     /// If the storage fails.
-    pub fn prune(&self, keep: usize, given_up: &[u64]) -> Result<()> {
+    pub fn prune(&self, keep: usize, given_up: &[u64], pinned: Option<u64>) -> Result<()> {
         let names = self.names()?;
-        let complete = checkpoints_of(&names, |_, complete| complete);
+        let complete = checkpoints_of(&names, |id, complete| complete && Some(id) != pinned);
         let old = &complete[..complete.len().saturating_sub(keep)];
         let unwanted: Vec<u64> = old.iter().chain(given_up).copied().collect();
         if unwanted.is_empty() { Ok(()) } else { self.delete_among(&names, &unwanted) }

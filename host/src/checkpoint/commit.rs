@@ -102,14 +102,23 @@ impl Commits {
         })
     }
 
-    /// Removes prepared output that will never be committed: what an attempt left that ended.
+    /// Removes prepared output that will never be committed: what an attempt left that ended, but
+    /// for `held`, which waits.
     ///
     /// # Errors
     /// If a folder fails.
-    pub fn remove_leftovers(&self) -> Result<()> {
-        for folder in self.folders.values() {
+    pub fn remove_leftovers(&self, held: &[PreparedOutput]) -> Result<()> {
+        for (sink, folder) in &self.folders {
+            let is_held = |name: &str| {
+                let is_it = |output: &PreparedOutput| match output {
+                    PreparedOutput::File { sink: of, from, .. } => of == sink && from == name,
+                    PreparedOutput::Replace { .. } => false,
+                };
+                held.iter().any(is_it)
+            };
             let removed = folder.list(".part-").and_then(|files| {
-                files.iter().try_for_each(|file| folder.delete(&file.name))?;
+                let left = files.iter().filter(|file| !is_held(&file.name));
+                left.map(|file| folder.delete(&file.name)).collect::<std::io::Result<()>>()?;
                 folder.remove_unfinished()
             });
             removed.map_err(|cause| {

@@ -9,14 +9,17 @@
 //! <storage>/chk-17/<operator>-<partition>.operator operator states, in the same format
 //! <storage>/chk-17/<operator>-<partition>.CURRENT  … RocksDB's small files
 //! <storage>/shared/<run>-<operator>-<partition>-000042.sst   shared by checkpoints
+//! <storage>/shared/<checkpoint>-<operator>-<digest>.wasm     the code of an operator
 //! <storage>/savepoints/sp-18/manifest    a savepoint without a place of its own; no shared files
 //! <storage>/finished             a run came to its end; what is older is nothing to go on from
 //! ```
 
 pub mod catalog;
 pub mod checked;
+pub mod code;
 mod commit;
 mod coordinator;
+pub mod forms;
 mod hex;
 pub mod manifest;
 mod protocol;
@@ -27,12 +30,13 @@ pub mod storage;
 pub mod tables;
 
 pub use catalog::Catalog;
+pub use code::Code;
 pub use commit::Commits;
 pub use coordinator::Coordinator;
 pub use manifest::Manifest;
 pub use protocol::{
     Acknowledgement, Action, Completed, CoordinatorSettings, OperatorOf, Part, Policy, Progress,
-    RequestId, Target,
+    RequestId, SwapPlan, Target, Unconfirmed,
 };
 pub use storage::{Storage, StorageWriter};
 

@@ -33,12 +33,12 @@ pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
         return Err(Error::input(format!("there is no file {file}")).hint(hint).into());
     }
     let component = Component::load(&Engine::new()?, &arguments.file)?;
-    let unreadable = |cause| Error::input(format!("cannot read {file}")).caused_by(cause);
-    let size = std::fs::metadata(&arguments.file).map_err(unreadable)?.len();
+    let size = component.bytes().len() as u64;
     if arguments.json {
         let answer = json!({
             "file": arguments.file,
             "size_bytes": size,
+            "digest": component.digest(),
             "contract": CONTRACT_VERSION,
             "imports": component.imports(),
             "declaration": component.declaration(),
@@ -47,6 +47,7 @@ pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
     }
     let heading = format!("{file}: {} function", component.declaration().kind.name());
     let mut text = format!("{heading} ({}, contract {CONTRACT_VERSION})", show_bytes(size));
+    let _ = write!(text, "\n  digest: {}", component.digest());
     describe(&mut text, component.declaration());
     list(&mut text, "imports", component.imports().to_vec());
     ui.answer(text)

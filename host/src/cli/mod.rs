@@ -18,6 +18,7 @@ mod state;
 mod status;
 mod stop;
 mod summary;
+mod swap;
 mod ui;
 
 use std::process::ExitCode;
@@ -52,6 +53,7 @@ enum Command {
     Savepoint(savepoint::Arguments),
     Stop(stop::Arguments),
     Cancel(cancel::Arguments),
+    Swap(swap::Arguments),
 }
 
 /// As clap wants it.
@@ -99,6 +101,7 @@ pub fn main() -> ExitCode {
         Command::Savepoint(arguments) => savepoint::run(&arguments, &ui),
         Command::Stop(arguments) => stop::run(&arguments, &ui),
         Command::Cancel(arguments) => cancel::run(&arguments, &ui),
+        Command::Swap(arguments) => swap::run(&arguments, &ui),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -13,7 +13,6 @@ use crate::checkpoint::reading;
 use crate::error::Error;
 use crate::model::{STAMP_BYTES, StateKind};
 use crate::state::entry::{Entry, EntryKind};
-use crate::state::kind_of;
 
 /// Look into the state of a checkpoint or savepoint
 #[derive(clap::Args)]
@@ -137,7 +136,7 @@ fn export(located: &Located, wanted: &Wanted<'_>, ui: &Ui) -> Result<u64, Failur
                     let how = state.redistribution;
                     lines.push(json!({
                         "operator": operator.id, "state": state.name, "kind": how.name(),
-                        "partition": index, "value": collection(kind_of(how), 0, &cell),
+                        "partition": index, "value": collection(how.kind(), 0, &cell),
                     }));
                 }
             }

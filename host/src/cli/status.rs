@@ -197,6 +197,7 @@ mod tests {
                 node("clicks", NodeKind::Source, records[0], records[1]),
                 node("out", NodeKind::Sink, records[1], 0),
             ],
+            functions: Vec::new(),
             checkpoints: CheckpointsStatus::default(),
         }
     }

@@ -7,7 +7,7 @@ use super::connectors::{Connector, Next};
 use super::dead_letters::{Malformed, Rejects};
 use super::outlet::Outlets;
 use super::snapshotter::Snapshotter;
-use super::source_control::{SourceCommand, SourceControl};
+use super::control::{SourceCommand, SourceControl};
 use super::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Event, NodeMetrics, Step, Task, fields};
 use crate::checkpoint::manifest::SourceState;
 use crate::env::Clock;

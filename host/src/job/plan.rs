@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use crate::checkpoint::Policy;
 use crate::model::{Format, Limits, Ttl};
-use crate::state::StateSettings;
 use crate::wasm::Component;
 
 /// A checked job.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Plan {
     /// The job's name.
     pub name: String,
@@ -55,7 +54,7 @@ pub enum Upstream {
 }
 
 /// A source. It is read by one reader, so its order is the order of arrival.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct SourcePlan {
     /// The id in the job file.
     pub id: String,
@@ -76,7 +75,7 @@ pub struct SourcePlan {
 }
 
 /// What a source reads.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum SourceConnector {
     /// A file, or the files of a directory in the order of their names (hidden ones left out).
     File { path: PathBuf },
@@ -91,7 +90,7 @@ pub enum SourceConnector {
 }
 
 /// A source function.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct FunctionSourcePlan {
     /// The function, compiled.
     pub component: Component,
@@ -179,7 +178,7 @@ pub enum FaultPolicy {
 }
 
 /// An operator.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct OperatorPlan {
     /// The id in the job file.
     pub id: String,
@@ -191,6 +190,8 @@ pub struct OperatorPlan {
     pub inputs: Vec<InputPlan>,
     /// Parameters of the job file as text.
     pub params: Vec<(String, String)>,
+    /// What the job file says of how long states live, by name.
+    pub ttl_written: Vec<(String, Option<Ttl>)>,
     /// For each declared state how long it lives: as declared, or as the job file says.
     pub ttl: Vec<Option<Ttl>>,
     /// What the function may use.
@@ -201,16 +202,8 @@ pub struct OperatorPlan {
     pub on_fault: FaultPolicy,
 }
 
-impl OperatorPlan {
-    /// Its keyed states in the order of their declaration.
-    pub fn states(&self) -> impl Iterator<Item = StateSettings> {
-        let declared = self.component.declaration().states.iter().zip(&self.ttl);
-        declared.map(|(state, ttl)| StateSettings { kind: state.kind, ttl: *ttl })
-    }
-}
-
 /// An edge into an operator.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct InputPlan {
     /// Where the records come from.
     pub from: Upstream,
@@ -236,7 +229,7 @@ pub enum Partitioning {
 }
 
 /// A sink. It runs within the node that it reads from, with as many partitions.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct SinkPlan {
     /// The id in the job file.
     pub id: String,
@@ -247,7 +240,7 @@ pub struct SinkPlan {
 }
 
 /// Where a sink writes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum SinkConnector {
     /// One file a partition in a directory, under their final names only when complete. `replace` =
     /// files of an earlier run (`part-*`) give way; otherwise `check` has refused a directory that

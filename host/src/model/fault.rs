@@ -40,6 +40,12 @@ impl Fault {
         Self { reason, at: None, message: message.into(), backtrace: Vec::new() }
     }
 
+    /// The guest's frames as text to put beneath an error.
+    pub fn frames(&self) -> String {
+        let frames: String = self.backtrace.iter().map(|frame| format!("\n    {frame}")).collect();
+        format!("guest backtrace, innermost first:{frames}")
+    }
+
     /// Whether an instance that returned this fault can be called again.
     pub fn leaves_instance_usable(&self) -> bool {
         matches!(self.reason, FaultReason::Malformed | FaultReason::Failed | FaultReason::Limit)

@@ -4,7 +4,10 @@
 
 mod batch;
 mod declaration;
+mod bytes;
+mod digest;
 mod fault;
+pub mod hex;
 mod key;
 mod limits;
 mod packed;
@@ -16,6 +19,8 @@ pub use declaration::{
     Declaration, Format, Input, Kind, OperatorStateDeclaration, Output, Parameter, Redistribution,
     StateDeclaration, StateKind,
 };
+pub use bytes::Bytes;
+pub use digest::{Digest, NoDigest};
 pub use fault::{Fault, FaultReason};
 pub use key::{KeyGroup, KeyHash, MAX_PARALLELISM_DEFAULT, MAX_PARALLELISM_LIMIT, PartitionId};
 pub use limits::Limits;

@@ -121,6 +121,9 @@ impl Operator {
                 return Ok(Firings::Done);
             }
             self.state.keyed.load(&self.firing.slots)?;
+            let slots = std::mem::take(&mut self.firing.slots);
+            self.migrate(&slots)?;
+            self.firing.slots = slots;
             match self.call_firing(domain, time, now) {
                 Ok(effects) => self.keep_fired(&effects, domain),
                 Err(_) if self.firing.slots.len() > 1 => {
@@ -213,7 +216,7 @@ impl Operator {
             operator_states: &operator_states,
             processing_time: now,
         };
-        let effects = call_guest(&mut self.instance, &self.settings, &call)?;
+        let effects = call_guest(&mut self.instance, &self.settings, &mut self.shadow, &call)?;
         let is_due = |timer: &&TimerChange| {
             let is_event = domain == TimeDomain::Event && timer.domain == TimeDomain::Event;
             is_event && timer.operation == TimerOperation::Register && timer.timestamp <= time

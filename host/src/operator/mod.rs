@@ -6,13 +6,16 @@
 //! `docs/decisions/0002-batches-are-invisible.md` for how batches stay large all the same.
 
 mod firing;
+mod migration;
 mod outputs;
 mod partition;
 mod partition_state;
 mod rejected;
 mod segment;
+mod shadow;
 
 pub use firing::Firings;
 pub use outputs::Outputs;
-pub use partition::{Operator, OperatorSettings};
+pub use partition::{Operator, OperatorSettings, Replacement};
 pub use rejected::{Cause, Rejected, Rejections};
+pub use shadow::{Shadow, ShadowReport};

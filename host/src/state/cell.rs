@@ -122,7 +122,7 @@ pub(super) trait Buffer {
     fn replace(&mut self, range: Range<usize>, by: &[u8]);
 }
 
-impl Buffer for Encoded {
+impl<A: smallvec::Array<Item = u8>> Buffer for SmallVec<A> {
     fn bytes(&mut self) -> &mut [u8] {
         self
     }
@@ -206,11 +206,8 @@ pub(super) fn find(map: &[u8], key: &[u8]) -> Range<usize> {
 pub(super) fn map_put(map: &mut impl Buffer, key: &[u8], value: &[u8]) {
     let place = find(map.bytes(), key);
     let mut entry = SmallVec::<[u8; 64]>::new();
-    for string in [key, value] {
-        let length = u32::try_from(string.len()).expect("one string is below 4 GiB");
-        entry.extend_from_slice(&length.to_le_bytes());
-        entry.extend_from_slice(string);
-    }
+    append(&mut entry, key);
+    append(&mut entry, value);
     if place.len() == entry.len() {
         map.bytes()[place].copy_from_slice(&entry);
     } else {

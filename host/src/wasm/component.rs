@@ -8,17 +8,18 @@ use wasmtime::component::types::ComponentItem;
 use super::bindings::{OperatorPre, declarations};
 use super::guest_state::GuestState;
 use super::instance::Instance;
+use super::migrations::{Migration, check_steps};
 use super::{Engine, LogSink, NativeOpener, ttl};
 use crate::error::{Error, Result};
 use crate::model::{
-    Declaration, Fault, Format, Input, Kind, Limits, OperatorStateDeclaration, Output, Parameter,
-    Redistribution, StateDeclaration, StateKind,
+    Declaration, Digest, Fault, Format, Input, Kind, Limits, OperatorStateDeclaration, Output,
+    Parameter, Redistribution, StateDeclaration, StateKind,
 };
 
 /// The version of the contract that this host runs: that of the package in `wit/`.
 pub const CONTRACT_VERSION: &str = "0.1.0";
 
-const CONTRACT_PACKAGE: &str = "tidegate:function/";
+pub(super) const CONTRACT_PACKAGE: &str = "tidegate:function/";
 
 /// The interface of the contract that reads long lists and maps.
 const HELD_STATE: &str = "held-state";
@@ -36,9 +37,12 @@ pub struct Component {
 struct Inner {
     engine: Engine,
     name: String,
+    bytes: Arc<[u8]>,
+    digest: Digest,
     pre: OperatorPre<GuestState>,
     imports: Vec<String>,
     declaration: Declaration,
+    migrations: Vec<Migration>,
 }
 
 impl std::fmt::Debug for Component {
@@ -86,9 +90,19 @@ impl Component {
         };
         let pre = engine.linker().instantiate_pre(&component).map_err(mismatch)?;
         let pre = OperatorPre::new(pre).map_err(mismatch)?;
-        let declaration = describe(engine, name, &pre)?;
+        let (declaration, migrations) = describe(engine, name, &pre)?;
         check_declaration(name, &declaration)?;
-        let inner = Inner { engine: engine.clone(), name: name.into(), pre, imports, declaration };
+        check_steps(name, &migrations, &declaration)?;
+        let inner = Inner {
+            engine: engine.clone(),
+            name: name.into(),
+            digest: Digest::of(bytes),
+            bytes: bytes.into(),
+            pre,
+            imports,
+            declaration,
+            migrations,
+        };
         Ok(Self { inner: Arc::new(inner), native: None })
     }
 
@@ -100,6 +114,11 @@ impl Component {
     /// What the function says about itself.
     pub fn declaration(&self) -> &Declaration {
         &self.inner.declaration
+    }
+
+    /// The steps by which it takes older state to its own schema versions.
+    pub fn migrations(&self) -> &[Migration] {
+        &self.inner.migrations
     }
 
     /// What it imports: interfaces of the contract, or nothing.
@@ -122,7 +141,18 @@ impl Component {
         self.native.as_ref()
     }
 
-    pub(super) fn engine(&self) -> &Engine {
+    /// The file that it was made from.
+    pub fn bytes(&self) -> &Arc<[u8]> {
+        &self.inner.bytes
+    }
+
+    /// The digest of that file.
+    pub fn digest(&self) -> &Digest {
+        &self.inner.digest
+    }
+
+    /// What compiled it.
+    pub fn engine(&self) -> &Engine {
         &self.inner.engine
     }
 
@@ -206,7 +236,11 @@ fn other_version(name: &str, interface: &str) -> Error {
 }
 
 /// Asks a throw-away instance what it is.
-fn describe(engine: &Engine, name: &str, pre: &OperatorPre<GuestState>) -> Result<Declaration> {
+fn describe(
+    engine: &Engine,
+    name: &str,
+    pre: &OperatorPre<GuestState>,
+) -> Result<(Declaration, Vec<Migration>)> {
     let faulted = |fault: Fault| {
         let mut error =
             Error::input(format!("{name} faulted when asked to describe itself: {fault}"));
@@ -215,8 +249,9 @@ fn describe(engine: &Engine, name: &str, pre: &OperatorPre<GuestState>) -> Resul
         }
         error
     };
-    let declaration = Instance::describe(engine, pre, &Limits::default(), LogSink::none());
-    Ok(convert(declaration.map_err(faulted)?))
+    let described = Instance::describe(engine, pre, &Limits::default(), LogSink::none());
+    let (declaration, migrations) = described.map_err(faulted)?;
+    Ok((convert(declaration), migrations))
 }
 
 fn convert(declared: declarations::Declaration) -> Declaration {

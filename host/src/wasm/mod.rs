@@ -4,11 +4,14 @@
 //! Untrusted code is entered through `instance` and nowhere else.
 
 mod bindings;
+pub mod compatibility;
 mod component;
 mod effects;
 mod engine;
 mod guest_state;
 mod instance;
+mod migrations;
+mod named_effects;
 mod native;
 mod ttl;
 
@@ -19,5 +22,7 @@ pub use effects::{
 };
 pub use engine::Engine;
 pub use guest_state::{LogLevel, LogSink};
-pub use instance::{Call, CallInput, Instance, OpenContext, OperatorStateColumn, StateColumn};
+pub use instance::{Call, CallInput, Instance, OpenContext, StateColumn};
+pub use migrations::{Migrated, Migration};
+pub use named_effects::{NamedChange, NamedChanges, NamedEffects, NamedRecord, NamedTimer};
 pub use native::{NativeFunction, NativeOpener};

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::graph::{Edge, Graph, Node};
-use super::operators::{self, CheckedOperator};
+use super::operators::CheckedOperator;
 use super::recovery;
 use crate::job::plan::{
     BackendPlan, CheckpointPlan, FunctionSourcePlan, InputPlan, OperatorPlan, Plan, RestartPlan,
@@ -13,6 +13,7 @@ use crate::job::spec::{
     At, CheckpointSpec, JobFile, OperatorSpec, SinkConnectorSpec, SinkSpec, SourceConnectorSpec,
     SourceSpec, StateSpec, StoreSpec,
 };
+use crate::job::version;
 use crate::wasm::Component;
 
 /// Why nothing is missing here.
@@ -135,13 +136,16 @@ fn operator(
     parallelism: u32,
     inputs: Vec<InputPlan>,
 ) -> OperatorPlan {
-    let ttl = operators::ttl(&spec, component.declaration());
+    let ttl_written: Vec<_> =
+        spec.ttl.iter().map(|(name, at)| (name.clone(), at.value)).collect();
+    let ttl = version::ttl(&ttl_written, &component.declaration().states);
     OperatorPlan {
         id: spec.id.value,
         component,
         parallelism,
         inputs,
         params: texts(spec.params),
+        ttl_written,
         ttl,
         limits: spec.limits,
         malformed: spec.malformed,

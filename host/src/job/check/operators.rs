@@ -6,7 +6,7 @@ use crate::job::plan::Partitioning;
 use crate::job::spec::{
     At, InputSpec, JobFile, OperatorSpec, PartitionSpec, name_hint, parse_duration,
 };
-use crate::model::{Declaration, Kind, StateDeclaration, Ttl};
+use crate::model::{Declaration, Kind};
 
 /// An operator of which nothing is wrong.
 #[derive(Debug)]
@@ -272,15 +272,6 @@ fn check_ttl(spec: &OperatorSpec, declaration: &Declaration, findings: &mut Find
             findings.problem(at.problem(what).hint(hint));
         }
     }
-}
-
-/// How long each declared state lives: as the job file says, or as declared.
-pub fn ttl(spec: &OperatorSpec, declaration: &Declaration) -> Vec<Option<Ttl>> {
-    let of = |state: &StateDeclaration| {
-        let written = spec.ttl.iter().find(|(name, _)| *name == state.name);
-        written.map_or(state.ttl, |(_, at)| at.value)
-    };
-    declaration.states.iter().map(of).collect()
 }
 
 /// What to write instead, if a text is not of the type that a function declares. Types are words
