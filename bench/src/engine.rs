@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result};
 use tidegate::flow::{Metrics, StopFlag};
-use tidegate::job::{self, JobFile, Requests, Restore, RunOptions};
+use tidegate::job::{self, CodeChoice, JobFile, Requests, Restore, RunOptions};
 use tidegate::model::{Fault, FaultReason, Packed, TimeDomain};
 use tidegate::wasm::{
     Call, CallInput, Effects, Engine, LogSink, NativeFunction, NativeOpener, OpenContext,
@@ -66,6 +66,7 @@ pub fn run(job: &Path, report: &Path) -> Result<bool> {
         stop: Arc::new(StopFlag::default()),
         log: LogSink::none(),
         restore: Restore::Nothing,
+        code: CodeChoice::default(),
         requests: Arc::new(Requests::new(&plan.name, Arc::clone(&metrics))),
         metrics,
     };

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tidegate::flow::{Metrics, StopFlag};
-use tidegate::job::{self, JobFile, Requests, Restore, RunOptions};
+use tidegate::job::{self, CodeChoice, JobFile, Requests, Restore, RunOptions};
 use tidegate::wasm::{Engine, LogSink};
 
 /// Records of the shorter run.
@@ -134,6 +134,7 @@ impl Case {
             stop: Arc::new(StopFlag::default()),
             log: LogSink::none(),
             restore: Restore::Nothing,
+            code: CodeChoice::default(),
             requests: Arc::new(Requests::new(&plan.name, Arc::clone(&metrics))),
             metrics,
         };

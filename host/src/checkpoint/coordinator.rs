@@ -403,8 +403,7 @@ impl Coordinator {
             }
             ConfirmAfter::TimeMs(time) => *time <= now,
         };
-        let of_operator =
-            one.partitions.iter().filter(|(operator, ..)| *operator == swap.operator);
+        let of_operator = one.partitions.iter().filter(|(operator, ..)| *operator == swap.operator);
         let is_settled = of_operator.into_iter().all(|(.., snapshot)| !snapshot.unsettled);
         if is_last || (is_due && is_settled) {
             let operator = &mut self.settings.operators[swap.operator];

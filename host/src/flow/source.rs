@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use super::connectors::{Connector, Next};
+use super::control::{SourceCommand, SourceControl};
 use super::dead_letters::{Malformed, Rejects};
 use super::outlet::Outlets;
 use super::snapshotter::Snapshotter;
-use super::control::{SourceCommand, SourceControl};
 use super::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Event, NodeMetrics, Step, Task, fields};
 use crate::checkpoint::manifest::SourceState;
 use crate::env::Clock;

@@ -94,11 +94,26 @@ impl Ground {
         let components = plan.operators.iter().map(|operator| operator.component.clone());
         let codes = components.map(|component| (*component.digest(), component)).collect();
         let next_id = first_id;
-        Ok(Self { environment, catalog, commits, first_id, next_id, attempts: 0, codes, undo: None })
+        Ok(Self {
+            environment,
+            catalog,
+            commits,
+            first_id,
+            next_id,
+            attempts: 0,
+            codes,
+            undo: None,
+        })
     }
 
     /// The function of these bytes, compiled if it is not known yet.
-    fn component(&mut self, engine: &Engine, name: &str, sha256: Digest, bytes: &[u8]) -> Result<Component> {
+    fn component(
+        &mut self,
+        engine: &Engine,
+        name: &str,
+        sha256: Digest,
+        bytes: &[u8],
+    ) -> Result<Component> {
         if let Some(component) = self.codes.get(&sha256) {
             return Ok(component.clone());
         }
@@ -166,7 +181,8 @@ impl Attempt {
         let (events, received) = mpsc::channel();
         let mut backends = Backends::new(plan)?;
         let operator_of = |id: &str| plan.operators.iter().position(|operator| operator.id == id);
-        let fresh = swap.filter(|swap| swap.rolls_back).and_then(|swap| operator_of(&swap.operator));
+        let fresh =
+            swap.filter(|swap| swap.rolls_back).and_then(|swap| operator_of(&swap.operator));
         let built = build(Parts {
             plan,
             options,
@@ -482,12 +498,14 @@ impl Conductor {
     }
 
     /// How the operator of this index would be written to a manifest after a swap.
-    pub fn operator_after(&self, operator: usize, component: &Component, next: &Plan) -> OperatorOf {
-        let code = Code {
-            bytes: component.bytes().clone(),
-            sha256: *component.digest(),
-            stored: None,
-        };
+    pub fn operator_after(
+        &self,
+        operator: usize,
+        component: &Component,
+        next: &Plan,
+    ) -> OperatorOf {
+        let code =
+            Code { bytes: component.bytes().clone(), sha256: *component.digest(), stored: None };
         let ttl = &next.operators[operator].ttl;
         self.coordinator.operator_after(operator, (code, component.declaration()), ttl)
     }

@@ -3,8 +3,8 @@
 //! Nothing here knows wasm, threads, files or terminals. Every other module may import this one.
 
 mod batch;
-mod declaration;
 mod bytes;
+mod declaration;
 mod digest;
 mod fault;
 pub mod hex;
@@ -15,11 +15,11 @@ mod time;
 mod ttl;
 
 pub use batch::{Batch, Position};
+pub use bytes::Bytes;
 pub use declaration::{
     Declaration, Format, Input, Kind, OperatorStateDeclaration, Output, Parameter, Redistribution,
     StateDeclaration, StateKind,
 };
-pub use bytes::Bytes;
 pub use digest::{Digest, NoDigest};
 pub use fault::{Fault, FaultReason};
 pub use key::{KeyGroup, KeyHash, MAX_PARALLELISM_DEFAULT, MAX_PARALLELISM_LIMIT, PartitionId};

@@ -136,8 +136,7 @@ fn operator(
     parallelism: u32,
     inputs: Vec<InputPlan>,
 ) -> OperatorPlan {
-    let ttl_written: Vec<_> =
-        spec.ttl.iter().map(|(name, at)| (name.clone(), at.value)).collect();
+    let ttl_written: Vec<_> = spec.ttl.iter().map(|(name, at)| (name.clone(), at.value)).collect();
     let ttl = version::ttl(&ttl_written, &component.declaration().states);
     OperatorPlan {
         id: spec.id.value,
