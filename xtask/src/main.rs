@@ -24,9 +24,10 @@ Usage: cargo xtask COMMAND
   demo         build what is needed and run a job on real input (start here)
   test [STEP]  everything CI checks, or one step of it
   setup        install what the machine lacks (the other commands call it)
-  guests       build the host and every component of examples/ and tests/guests/
+  guests       build the host and every component of examples/, tests/guests/ and bench/guests/
   kafka        run a broker at localhost:9092 until Ctrl-C
-  bench [NAME] measure the host beside a native loop, or NAME: operations, recovery,
+  bench [NAME] measure the host beside a native loop, or NAME: comparison (with Flink; it takes
+               options, see docs/benchmarks.md), latency, start, operations, recovery,
                swaps
 ";
 

@@ -9,7 +9,7 @@ use super::bindings::{OperatorPre, declarations};
 use super::guest_state::GuestState;
 use super::instance::Instance;
 use super::migrations::{Migration, check_steps};
-use super::{Engine, LogSink, ttl};
+use super::{Engine, LogSink, NativeOpener, ttl};
 use crate::error::{Error, Result};
 use crate::model::{
     Declaration, Digest, Fault, Format, Input, Kind, Limits, OperatorStateDeclaration, Output,
@@ -31,6 +31,7 @@ const COMPONENT_BYTES_MAX: u64 = 256 << 20;
 #[derive(Clone)]
 pub struct Component {
     inner: Arc<Inner>,
+    native: Option<NativeOpener>,
 }
 
 struct Inner {
@@ -105,7 +106,12 @@ impl Component {
             declaration,
             migrations,
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self { inner: Arc::new(inner), native: None })
+    }
+
+    /// The same declaration with other code: instances call what `opener` opens, not the component.
+    pub fn with_native(self, opener: NativeOpener) -> Self {
+        Self { native: Some(opener), ..self }
     }
 
     /// What the function says about itself.
@@ -132,6 +138,10 @@ impl Component {
     /// The name it was loaded under.
     pub fn name(&self) -> &str {
         &self.inner.name
+    }
+
+    pub(super) fn native(&self) -> Option<&NativeOpener> {
+        self.native.as_ref()
     }
 
     /// The file that it was made from.

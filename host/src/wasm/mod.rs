@@ -15,6 +15,7 @@ mod guest_state;
 mod instance;
 mod migrations;
 mod named_effects;
+mod native;
 mod ttl;
 
 pub use cache::Cache;
@@ -28,3 +29,4 @@ pub use guest_state::{LogLevel, LogSink};
 pub use instance::{Call, CallInput, Instance, OpenContext, StateColumn};
 pub use migrations::{Migrated, Migration};
 pub use named_effects::{NamedChange, NamedChanges, NamedEffects, NamedRecord, NamedTimer};
+pub use native::{NativeFunction, NativeOpener};

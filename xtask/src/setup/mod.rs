@@ -40,3 +40,9 @@ pub fn run() -> Outcome {
     say("set-up is complete");
     Ok(())
 }
+
+/// Installs what builds and runs the Flink programs of the benchmark, which nothing else needs.
+pub fn for_flink() -> Outcome {
+    let lacking = native::lacking_for_flink();
+    if lacking.is_empty() { Ok(()) } else { packages::install(&lacking) }
+}

@@ -1,4 +1,4 @@
-//! What building the host needs beyond Rust: one line a need.
+//! What building the host, and running Flink beside it, needs beyond Rust: one line a need.
 
 use crate::shell::{capture, is_on_path};
 use std::path::{Path, PathBuf};
@@ -19,6 +19,12 @@ const NEEDS: &[Need] = &[
     // Kafka's client is C, which is configured by its own script and speaks TLS by OpenSSL.
     Need { is_met: || is_on_path("make"), packages: &["make"] },
     Need { is_met: has_openssl, packages: &["libssl-dev", "pkg-config"] },
+];
+
+/// Flink runs from version 11 of Java on; Debian's default is newer.
+const FLINK_NEEDS: &[Need] = &[
+    Need { is_met: || is_on_path("javac"), packages: &["default-jdk-headless"] },
+    Need { is_met: || is_on_path("mvn"), packages: &["maven"] },
 ];
 
 /// Whether a libclang that bindings can be made with is where Debian puts it, or where the user
@@ -52,6 +58,15 @@ fn is_version(name: &str) -> bool {
 
 /// The packages of all needs that are not met.
 pub fn lacking() -> Vec<&'static str> {
-    let unmet = NEEDS.iter().filter(|need| !(need.is_met)());
+    lacking_of(NEEDS)
+}
+
+/// The packages that running Flink takes.
+pub fn lacking_for_flink() -> Vec<&'static str> {
+    lacking_of(FLINK_NEEDS)
+}
+
+fn lacking_of(needs: &[Need]) -> Vec<&'static str> {
+    let unmet = needs.iter().filter(|need| !(need.is_met)());
     unmet.flat_map(|need| need.packages).copied().collect()
 }

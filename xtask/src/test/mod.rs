@@ -62,7 +62,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "guests",
-        about: "the host, and every component of examples/ and tests/guests/, build",
+        about: "the host, and every component of examples/, tests/guests/ and bench/guests/, build",
         needs: &[],
         action: Action::BuildGuests,
     },
