@@ -6,7 +6,7 @@
 
 wit_bindgen::generate!({
     path: "../wit",
-    world: "operator",
+    world: "migrating-operator",
     pub_export_macro: true,
     export_macro_name: "export_operator",
     default_bindings_module: "tidegate_sdk::bindings",

@@ -123,6 +123,7 @@ macro_rules! __export {
         #[cfg(target_family = "wasm")]
         const _: () = {
             use $crate::bindings::exports::tidegate::function::function as contract;
+            use $crate::bindings::exports::tidegate::function::migrations;
 
             struct Component;
 
@@ -160,6 +161,21 @@ macro_rules! __export {
                 }
                 fn close() {
                     $crate::runtime::close();
+                }
+            }
+
+            impl migrations::Guest for Component {
+                fn describe_migrations() -> ::std::vec::Vec<migrations::Migration> {
+                    $crate::runtime::hook_panics();
+                    $crate::runtime::describe_migrations::<$adaptor>()
+                }
+                fn migrate(
+                    state: ::std::string::String,
+                    from_version: u32,
+                    keys: contract::Packed,
+                    values: contract::Packed,
+                ) -> ::core::result::Result<migrations::Migrated, contract::Fault> {
+                    $crate::runtime::migrate(&state, from_version, &keys, &values)
                 }
             }
 

@@ -9,6 +9,7 @@
 //! [reducing state]: state::ReducingState
 //! [aggregating state]: state::AggregatingState
 //! [time to live]: state::Ttl
+//! [migrations]: state::StateBuilder::migrate
 //! [operator list state]: state::OperatorListState
 //! [raw operator state]: state::RawOperatorState
 //! [broadcast state]: state::BroadcastState

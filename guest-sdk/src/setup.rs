@@ -16,7 +16,7 @@ use crate::context::SideOutput;
 use crate::error::{Error, Result};
 use crate::param::{self, Param};
 use crate::state::{
-    AggregateFunction, AggregatingState, BroadcastState, Lifetime, ListState, MapState,
+    AggregateFunction, AggregatingState, BroadcastState, Lifetime, ListState, MapState, Migrations,
     OperatorListState, RawOperatorState, ReducingState, StateBuilder, StateValue, ValueState,
 };
 
@@ -33,6 +33,8 @@ pub struct Setup {
     pub(crate) outputs: Vec<OutputDeclaration>,
     pub(crate) states: Vec<StateDeclaration>,
     pub(crate) operator_states: Vec<OperatorStateDeclaration>,
+    /// Of keyed and of operator states, those that have any.
+    pub(crate) migrations: Vec<Migrations>,
     /// The first thing that is wrong with the declaration. Kept, since handles are made without
     /// `?`.
     problem: Option<Error>,
@@ -47,6 +49,7 @@ impl Setup {
             outputs: main_output.map(main).into_iter().collect(),
             states: Vec::new(),
             operator_states: Vec::new(),
+            migrations: Vec::new(),
             problem: None,
         }
     }
@@ -141,7 +144,7 @@ impl Setup {
     }
 
     /// Begins the declaration of a state that needs more than a name:
-    /// `setup.state("profile").schema_version(2).value()`.
+    /// `setup.state("profile").schema_version(2).migrate(1, …).value()`.
     pub fn state(&mut self, name: &str) -> StateBuilder<'_> {
         StateBuilder::new(self, name)
     }

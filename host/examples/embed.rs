@@ -15,7 +15,7 @@ use std::sync::Arc;
 use tidegate::error::{Error, Result};
 use tidegate::model::{Batch, KeyHash, Limits, MAX_PARALLELISM_DEFAULT, TIME_END, TIME_NONE};
 use tidegate::operator::{Firings, Operator, OperatorSettings, Outputs, Rejected, Rejections};
-use tidegate::state::{KeyedState, Lifetimes, OperatorState, StateSettings};
+use tidegate::state::{KeyedState, Layout, OperatorState};
 use tidegate::wasm::{Component, Engine, LogSink, OpenContext};
 
 /// The worker's policy for what the function faults at: the first one ends the worker.
@@ -74,9 +74,10 @@ fn open(component: Component) -> Result<Operator> {
         limits: Limits::default(),
         log: LogSink::none(),
         rejections: Box::new(FailFast),
+        captures: None,
     };
-    let states = settings.component.declaration().states.iter().map(StateSettings::from);
-    let state = KeyedState::on_heap(Lifetimes::new(states), MAX_PARALLELISM_DEFAULT);
+    let layout = Layout::of(settings.component.declaration());
+    let state = KeyedState::on_heap(layout, MAX_PARALLELISM_DEFAULT);
     Operator::open(settings, state, OperatorState::new(&[]), TIME_NONE)
         .map_err(|fault| Error::input(fault.message))
 }

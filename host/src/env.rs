@@ -1,9 +1,6 @@
 //! The weather outside: what the engine may not ask for directly, so that tests can make it.
 
-use std::io;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-
-use tokio::net::UnixStream;
 
 /// Tells the processing time.
 pub trait Clock: Send + Sync {
@@ -72,7 +69,10 @@ impl Random {
 ///
 /// # Errors
 /// If the system gives no sockets.
-pub fn user_id() -> io::Result<u32> {
+#[cfg(feature = "engine")]
+pub fn user_id() -> std::io::Result<u32> {
+    use tokio::net::UnixStream;
+
     // The standard library does not tell, but every socket knows who made it.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let _entered = runtime.enter();
@@ -80,7 +80,16 @@ pub fn user_id() -> io::Result<u32> {
     socket.peer_cred().map(|credentials| credentials.uid())
 }
 
-#[cfg(test)]
+/// Fills memory with bytes that nobody can foretell.
+///
+/// # Errors
+/// If the system gives none.
+#[cfg(feature = "engine")]
+pub fn fill_randomly(bytes: &mut [u8]) -> std::io::Result<()> {
+    getrandom::fill(bytes).map_err(|cause| std::io::Error::other(cause.to_string()))
+}
+
+#[cfg(all(test, feature = "engine"))]
 mod tests {
     use std::os::unix::fs::MetadataExt;
 

@@ -31,6 +31,8 @@ pub struct Error {
     pub hint: Option<String>,
     /// What lies beneath, printed as `Caused by:`.
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    /// The id of the operator whose function faulted, if one did.
+    pub operator: Option<String>,
 }
 
 /// The result of everything in this crate that can fail.
@@ -39,7 +41,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error of the given kind.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None, source: None }
+        Self { kind, message: message.into(), hint: None, source: None, operator: None }
     }
 
     /// The user's input, job file or component is at fault.
@@ -61,6 +63,13 @@ impl Error {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds whose function faulted.
+    #[must_use]
+    pub fn of_operator(mut self, id: &str) -> Self {
+        self.operator = Some(id.to_owned());
         self
     }
 

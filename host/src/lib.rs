@@ -15,7 +15,6 @@
 pub mod checkpoint;
 #[cfg(feature = "engine")]
 pub mod cli;
-#[cfg(feature = "engine")]
 pub mod env;
 pub mod error;
 #[cfg(feature = "engine")]

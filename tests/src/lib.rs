@@ -13,10 +13,12 @@ pub mod folder;
 pub mod job;
 pub mod kinds;
 pub mod lines;
+pub mod mutants;
 pub mod oracle;
 pub mod random;
 pub mod servers;
 pub mod simulation;
+pub mod swapping;
 
 pub use binary::{Ended, Tidegate};
 pub use folder::Folder;

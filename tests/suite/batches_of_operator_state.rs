@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tidegate::error::{Error, Result};
 use tidegate::model::{Batch, KeyHash, Limits, MAX_PARALLELISM_DEFAULT, TIME_END, TIME_NONE};
 use tidegate::operator::{Firings, Operator, OperatorSettings, Outputs, Rejected, Rejections};
-use tidegate::state::{KeyedState, Lifetimes, OperatorState, StateSettings};
+use tidegate::state::{KeyedState, Layout, OperatorState};
 use tidegate::wasm::{Component, Engine, LogSink, OpenContext};
 use tidegate_tests::binary::component;
 use tidegate_tests::random::Random;
@@ -180,10 +180,10 @@ fn operator(component: &Component) -> Operator {
         limits: Limits::default(),
         log: LogSink::none(),
         rejections: Box::new(FailFast),
+        captures: None,
     };
     let declaration = settings.component.declaration().clone();
-    let states = declaration.states.iter().map(StateSettings::from);
-    let keyed = KeyedState::on_heap(Lifetimes::new(states), MAX_PARALLELISM_DEFAULT);
+    let keyed = KeyedState::on_heap(Layout::of(&declaration), MAX_PARALLELISM_DEFAULT);
     let operator = OperatorState::new(&declaration.operator_states);
     Operator::open(settings, keyed, operator, TIME_NONE).expect("the guest opens")
 }

@@ -2,6 +2,7 @@
 //! `build`.
 
 use std::path::Path;
+use std::process::Command;
 
 use tidegate_tests::binary::component;
 use tidegate_tests::job::Source;
@@ -116,6 +117,9 @@ fn inspect_as_json() {
     assert_eq!(declaration["states"][0]["name"], "count");
     assert_eq!(declaration["states"][1]["name"], "timer-ts");
     assert_eq!(declaration["parameters"][0]["default"], "10s");
+    let sum = Command::new("sha256sum").arg(&path).output().expect("coreutils are there").stdout;
+    let sum = String::from_utf8(sum).expect("it is text");
+    assert_eq!(answer["digest"].as_str(), sum.split_whitespace().next());
     assert!(answer["imports"].as_array().is_some_and(|imports| {
         imports.iter().all(|import| import.as_str().unwrap_or("").starts_with("tidegate:function/"))
     }));

@@ -17,6 +17,7 @@ mod exports {
     use std::sync::Once;
 
     use crate::bindings::exports::tidegate::function::function::OpenContext;
+    use crate::bindings::exports::tidegate::function::migrations::{Migrated, Migration};
     use crate::bindings::tidegate::function::declarations::Declaration;
     use crate::bindings::tidegate::function::types::{
         Batch, Effects, Fault, Packed, PollRequest, Polled, TimerBatch,
@@ -41,6 +42,17 @@ mod exports {
         }
     }
 
+    /// The steps that a function can take, as [`describe`] tells the rest.
+    ///
+    /// # Panics
+    /// If the function cannot be described.
+    pub fn describe_migrations<A: Adaptor>() -> Vec<Migration> {
+        match instance::describe_migrations::<A>() {
+            Ok(migrations) => migrations,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
     pub fn open<A: Adaptor>(context: OpenContext) -> Result<(), Fault> {
         let instance = Instance::open::<A>(context)?;
         INSTANCE.with(|place| place.replace(Some(instance)));
@@ -57,6 +69,15 @@ mod exports {
 
     pub fn poll(poll: PollRequest) -> Result<Polled, Fault> {
         with_instance(|instance| instance.poll(poll))
+    }
+
+    pub fn migrate(
+        state: &str,
+        from: u32,
+        keys: &Packed,
+        values: &Packed,
+    ) -> Result<Migrated, Fault> {
+        with_instance(|instance| instance.migrate(state, from, keys, values))
     }
 
     pub fn extract_keys<A: Adaptor>(values: Packed) -> Result<Packed, Fault> {

@@ -1,25 +1,27 @@
 //! A function that was described or opened.
 
 use super::call::Call;
+use super::migrate;
 use super::operator::{Adaptor, Operator, Shape, fault};
 use crate::bindings::exports::tidegate::function::function::OpenContext;
-use crate::bindings::tidegate::function::declarations::{
-    Declaration, InputDeclaration, OperatorStateDeclaration, OutputDeclaration, Redistribution,
-    StateDeclaration,
-};
+use crate::bindings::exports::tidegate::function::migrations::Migrated;
 #[cfg(any(test, target_family = "wasm"))]
-use crate::bindings::tidegate::function::types::Packed;
+use crate::bindings::exports::tidegate::function::migrations::Migration;
+use crate::bindings::tidegate::function::declarations::{
+    Declaration, InputDeclaration, Redistribution,
+};
 use crate::bindings::tidegate::function::types::{
-    Batch, Effects, Fault, FaultKind, OperatorState, PollRequest, Polled, TimerBatch,
+    Batch, Effects, Fault, FaultKind, OperatorState, Packed, PollRequest, Polled, TimerBatch,
 };
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::setup::Setup;
-use crate::state::Known;
+use crate::state::{Known, Migrations};
 
 /// An opened function of any kind, with the shape of what it declared.
 pub struct Instance {
     shape: Shape,
+    migrations: Vec<Migrations>,
     operator: Box<dyn Operator>,
     /// Opens the function again, since what it keeps by itself is not what the host knows.
     reopen: Box<dyn Fn() -> Result<Box<dyn Operator>>>,
@@ -72,6 +74,20 @@ impl Instance {
         Ok(polled)
     }
 
+    /// Takes cells of a state from a schema version to the next.
+    ///
+    /// # Errors
+    /// The fault of the first cell that cannot be migrated; if there is no such step.
+    pub fn migrate(
+        &self,
+        state: &str,
+        from: u32,
+        keys: &Packed,
+        values: &Packed,
+    ) -> Result<Migrated, Fault> {
+        migrate::migrate(&self.migrations, state, from, keys, values)
+    }
+
     /// Takes the operator state of a call. If it is not what this instance left, the function
     /// begins anew from it.
     fn begin(&mut self, states: Vec<OperatorState>, now: i64) -> Result<(), Fault> {
@@ -117,13 +133,7 @@ impl Instance {
 /// # Errors
 /// If its `open` fails on defaults, or declares something that cannot be.
 pub fn describe<A: Adaptor>() -> Result<Declaration> {
-    let mut setup = Setup::new(None, A::MAIN_OUTPUT);
-    A::open(&mut setup).map_err(|error| {
-        let advice = "`open` failed while the function was described; it must succeed with every \
-                      parameter at its default (see Setup::is_describing)";
-        error.context(advice)
-    })?;
-    check::<A>(&mut setup)?;
+    let setup = open_on_defaults::<A>()?;
     let input =
         |(name, type_name): (&str, String)| InputDeclaration { name: name.to_owned(), type_name };
     Ok(Declaration {
@@ -136,6 +146,27 @@ pub fn describe<A: Adaptor>() -> Result<Declaration> {
         timers: A::HAS_TIMERS,
         extracts_keys: A::EXTRACTS_KEYS,
     })
+}
+
+/// The steps that a function can take, found as [`describe`] finds the rest.
+///
+/// # Errors
+/// As [`describe`].
+#[cfg(any(test, target_family = "wasm"))]
+pub fn describe_migrations<A: Adaptor>() -> Result<Vec<Migration>> {
+    Ok(migrate::declared(&open_on_defaults::<A>()?.migrations))
+}
+
+/// What the function's `open` asks for where every parameter has its default.
+fn open_on_defaults<A: Adaptor>() -> Result<Setup> {
+    let mut setup = Setup::new(None, A::MAIN_OUTPUT);
+    A::open(&mut setup).map_err(|error| {
+        let advice = "`open` failed while the function was described; it must succeed with every \
+                      parameter at its default (see Setup::is_describing)";
+        error.context(advice)
+    })?;
+    check::<A>(&mut setup)?;
+    Ok(setup)
 }
 
 /// The key of each record. Native tests of a key selector call it directly.
@@ -157,14 +188,13 @@ pub fn extract_keys<A: Adaptor>(values: &Packed) -> Result<Packed, Fault> {
 }
 
 fn try_open<A: Adaptor>(context: OpenContext) -> Result<Instance> {
-    let declared = describe::<A>()?;
+    let described = names(&open_on_defaults::<A>()?);
     let mut setup = Setup::new(Some(context.clone()), A::MAIN_OUTPUT);
     let operator = Box::new(A::open(&mut setup)?);
     check::<A>(&mut setup)?;
     // IMPORTANT: the host numbers states and outputs by what was described. With other numbers
     // here, state would be read and written under wrong names.
-    let opened = names(&setup.states, &setup.operator_states, &setup.outputs);
-    let described = names(&declared.states, &declared.operator_states, &declared.outputs);
+    let opened = names(&setup);
     if opened != described {
         return Err(Error::msg(format_args!(
             "`open` must declare the same whatever the parameters are; with these it declares \
@@ -174,21 +204,25 @@ fn try_open<A: Adaptor>(context: OpenContext) -> Result<Instance> {
     let reopen = move || -> Result<Box<dyn Operator>> {
         Ok(Box::new(A::open(&mut Setup::new(Some(context.clone()), A::MAIN_OUTPUT))?))
     };
-    Ok(Instance { shape: Shape::new(setup), operator, reopen: Box::new(reopen), is_used: false })
+    let migrations = std::mem::take(&mut setup.migrations);
+    let (shape, reopen) = (Shape::new(setup), Box::new(reopen));
+    Ok(Instance { shape, migrations, operator, reopen, is_used: false })
 }
 
-/// The numbered part of a declaration, for comparison and for the message.
-fn names(
-    states: &[StateDeclaration],
-    operator_states: &[OperatorStateDeclaration],
-    outputs: &[OutputDeclaration],
-) -> String {
+/// What the host goes by of a declaration, for comparison and for the message.
+fn names(setup: &Setup) -> String {
+    let states = &setup.states;
     let states = states.iter().map(|state| format!("{:?} state `{}`", state.kind, state.name));
-    let of_operator = operator_states
+    let of_operator = &setup.operator_states;
+    let of_operator = of_operator
         .iter()
         .map(|state| format!("{:?} operator state `{}`", state.redistribution, state.name));
-    let outputs = outputs.iter().map(|output| format!("output `{}`", output.name));
-    states.chain(of_operator).chain(outputs).collect::<Vec<_>>().join(", ")
+    let migrations = migrate::declared(&setup.migrations)
+        .into_iter()
+        .map(|step| format!("migration of `{}` from version {}", step.state, step.from_version));
+    let outputs = setup.outputs.iter().map(|output| format!("output `{}`", output.name));
+    let all = states.chain(of_operator).chain(migrations).chain(outputs);
+    all.collect::<Vec<_>>().join(", ")
 }
 
 /// Refuses what a kind of function cannot have.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   host ── describe, open, process, fire, poll, close ──> component ──> Instance ──> Operator
-//!                                                           (export!)          an adaptor a kind
+//!           describe-migrations, migrate                  (export!)          an adaptor a kind
 //! ```
 //!
 //! A new kind of function is one adaptor: a type that implements [`Adaptor`] (what it declares, how
@@ -18,6 +18,7 @@ mod keyed_broadcast_process;
 mod keyed_by;
 mod keyed_co_process;
 mod keyed_process;
+mod migrate;
 mod operator;
 mod process;
 mod reduce;
@@ -32,7 +33,10 @@ mod window;
 pub use broadcast_process::BroadcastProcess;
 pub use component::check;
 #[cfg(target_family = "wasm")]
-pub use component::{close, describe, extract_keys, fire, hook_panics, open, poll, process};
+pub use component::{
+    close, describe, describe_migrations, extract_keys, fire, hook_panics, migrate, open, poll,
+    process,
+};
 pub use flat_map_with_state::FlatMapWithState;
 pub use keyed_broadcast_process::KeyedBroadcastProcess;
 pub use keyed_by::KeyedBy;

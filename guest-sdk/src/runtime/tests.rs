@@ -1,6 +1,7 @@
 //! What functions declare, how they open, and how they fail.
 
-use super::instance::{describe, extract_keys};
+use super::instance::{Instance, describe, describe_migrations, extract_keys};
+use crate::bindings::exports::tidegate::function::function::OpenContext;
 use crate::bindings::tidegate::function::declarations::{Kind, StateKind};
 use crate::bindings::tidegate::function::types::{FaultKind as Contract, Packed};
 use crate::codec::Format;
@@ -238,18 +239,110 @@ impl KeySelector for ByWord {
 fn a_key_selector_is_declared_and_finds_the_keys() {
     type Keyed = crate::runtime::KeyedBy<crate::runtime::KeyedProcess<Everything>, ByWord>;
     assert!(describe::<Keyed>().unwrap().extracts_keys);
-    let values = |words: &[&str]| {
-        let mut packed = Packed { bytes: Vec::new(), ends: Vec::new() };
-        for word in words {
-            packed.bytes.extend_from_slice(word.as_bytes());
-            packed.ends.push(packed.bytes.len() as u32);
-        }
-        packed
-    };
-    let keys = extract_keys::<Keyed>(&values(&["a,1", "bc,2"])).unwrap();
+    let keys = extract_keys::<Keyed>(&packed(&["a,1", "bc,2"])).unwrap();
     assert_eq!((keys.bytes, keys.ends), (b"ABC".to_vec(), vec![1, 3]));
-    let fault = extract_keys::<Keyed>(&values(&["a,1", "b"])).unwrap_err();
+    let fault = extract_keys::<Keyed>(&packed(&["a,1", "b"])).unwrap_err();
     assert_eq!((fault.kind, fault.at), (Contract::Malformed, Some(1)));
-    let fault = extract_keys::<crate::runtime::KeyedProcess<Everything>>(&values(&["a,1"]));
+    let fault = extract_keys::<crate::runtime::KeyedProcess<Everything>>(&packed(&["a,1"]));
     assert!(fault.unwrap_err().message.contains("does not extract keys"));
+}
+
+fn packed(strings: &[impl AsRef<[u8]>]) -> Packed {
+    let mut packed = Packed { bytes: Vec::new(), ends: Vec::new() };
+    for string in strings {
+        packed.bytes.extend_from_slice(string.as_ref());
+        packed.ends.push(packed.bytes.len() as u32);
+    }
+    packed
+}
+
+/// Has state of each form, some of it migrated. `NEWEST` is the version of the first.
+struct Migrating<const NEWEST: u32>;
+
+impl<const NEWEST: u32> RichMapFunction for Migrating<NEWEST> {
+    type In<'a> = &'a str;
+    type Out = String;
+
+    fn open(setup: &mut Setup) -> Result<Self> {
+        let number = |old: u8| match old {
+            13 => bail!("unlucky"),
+            0 => Ok(None),
+            old => Ok(Some(old + 1)),
+        };
+        let state = setup.state("number").schema_version(NEWEST);
+        let state =
+            (1..NEWEST).rev().fold(state, |state, from| state.migrate_or_drop(from, number));
+        state.value::<u8>();
+        setup.value_state::<u8>("as ever");
+        let list = setup.state("list").schema_version(2);
+        list.migrate_or_drop(1, number).operator_list::<u8>();
+        if setup.param("more", false)? {
+            setup.state("more").schema_version(2).migrate_or_drop(1, number).list::<u8>();
+        }
+        Ok(Self)
+    }
+
+    fn map(&mut self, line: &str, _: &mut MapContext<'_>) -> Result<String> {
+        Ok(line.to_owned())
+    }
+}
+
+fn open_migrating() -> Instance {
+    let context = OpenContext {
+        operator: "test".to_owned(),
+        partition: 0,
+        parallelism: 1,
+        parameters: Vec::new(),
+        ttl: vec![None, None],
+    };
+    Instance::open::<crate::runtime::RichMap<Migrating<3>>>(context).unwrap()
+}
+
+#[test]
+fn describes_each_step_by_state_and_version() {
+    let steps = describe_migrations::<crate::runtime::RichMap<Migrating<4>>>().unwrap();
+    let steps: Vec<_> = steps.iter().map(|step| (step.state.as_str(), step.from_version)).collect();
+    assert_eq!(steps, [("number", 1), ("number", 2), ("number", 3), ("list", 1)]);
+    let none = describe_migrations::<crate::runtime::KeyedProcess<Everything>>().unwrap();
+    assert!(none.is_empty());
+}
+
+#[test]
+fn migrates_a_column_of_cells() {
+    let instance = open_migrating();
+    let keys = packed(&["a", "b", "c"]);
+    let cells = packed(&[[7], [0], [9]]);
+    let migrated = instance.migrate("number", 1, &keys, &cells).unwrap();
+    assert_eq!(migrated.forms, [1, 0, 1]);
+    assert_eq!((migrated.values.bytes, migrated.values.ends), (vec![8, 10], vec![1, 1, 2]));
+
+    let list = packed(&[[1, 0, 0, 0, 5, 1, 0, 0, 0, 0, 1, 0, 0, 0, 6]]);
+    let migrated = instance.migrate("list", 1, &packed(&[""]), &list).unwrap();
+    assert_eq!(migrated.forms, [1]);
+    assert_eq!(migrated.values.bytes, [1, 0, 0, 0, 6, 1, 0, 0, 0, 7]);
+    let none = packed(&[""; 0]);
+    assert!(instance.migrate("number", 1, &none, &none).unwrap().forms.is_empty());
+}
+
+#[test]
+fn a_migration_that_fails_names_the_cell() {
+    let instance = open_migrating();
+    let (keys, cells) = (packed(&["a", "b"]), packed(&[[7], [13]]));
+    let fault = instance.migrate("number", 2, &keys, &cells).unwrap_err();
+    assert_eq!((fault.kind, fault.at), (Contract::Failed, Some(1)));
+    assert_eq!(fault.message, "state `number` of key \"b\", from version 2 to 3: unlucky");
+    for (state, from) in [("number", 3), ("number", 0), ("as ever", 1), ("missing", 1)] {
+        let fault = instance.migrate(state, from, &keys, &cells).unwrap_err();
+        assert_eq!((fault.kind, fault.at), (Contract::Failed, None));
+        let problem = format!("state `{state}` has no migration from schema version {from}");
+        assert!(fault.message.starts_with(&problem), "{}", fault.message);
+    }
+}
+
+#[test]
+fn migrations_do_not_depend_on_parameters() {
+    let builder = Harness::rich_map::<Migrating<2>>().param("more", "true");
+    let message = builder.open().err().unwrap().to_string();
+    assert!(message.contains("`open` must declare the same whatever the parameters"), "{message}");
+    assert!(message.contains("migration of `more` from version 1"), "{message}");
 }

@@ -218,7 +218,8 @@ impl Piece {
     }
 }
 
-fn push_framed(packed: &mut Vec<u8>, string: &[u8]) {
+/// Appends a string with its length before it.
+pub(super) fn push_framed(packed: &mut Vec<u8>, string: &[u8]) {
     packed.extend_from_slice(&(string.len() as u32).to_le_bytes());
     packed.extend_from_slice(string);
 }

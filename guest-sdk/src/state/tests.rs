@@ -10,6 +10,7 @@ use super::{StateBuilder, short_type_name};
 use crate::prelude::*;
 use crate::testing::{Harness, WithKeys};
 
+mod migrations;
 mod settings;
 
 #[test]

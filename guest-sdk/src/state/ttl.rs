@@ -106,6 +106,11 @@ impl Lifetime {
         Self(ttl)
     }
 
+    /// The time before a stored value, none if it lives for ever, and the value.
+    pub(super) fn split(self, stored: &[u8]) -> (&[u8], &[u8]) {
+        stored.split_at(self.0.map_or(0, |_| STAMP_BYTES))
+    }
+
     /// The time now; none if it does not matter.
     #[inline]
     pub(crate) fn moment<Out, Can>(&self, ctx: &Context<'_, Out, Can>) -> Option<Moment> {
@@ -195,6 +200,12 @@ pub(crate) fn write_stamp(moment: Option<Moment>, out: &mut Vec<u8>) {
 #[inline]
 pub(crate) fn payload(stored: &[u8]) -> &[u8] {
     &stored[STAMP_BYTES..]
+}
+
+/// Bytes to store with the time of an access.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) fn stamped(time: i64, payload: &[u8]) -> Vec<u8> {
+    [&time.to_le_bytes(), payload].concat()
 }
 
 fn stamp_of(stored: &[u8]) -> i64 {

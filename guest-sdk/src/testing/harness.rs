@@ -26,13 +26,13 @@ const FIRINGS_MAX: usize = 100_000;
 /// before the call.
 pub struct Harness<M> {
     builder: Builder<M>,
-    instance: Instance,
+    pub(super) instance: Instance,
     pub(super) declaration: Declaration,
     pub(super) store: Store,
     /// What was sent to each output and not yet taken.
     pub(super) outputs: Vec<Vec<Vec<u8>>>,
-    watermark: i64,
-    processing_time: i64,
+    pub(super) watermark: i64,
+    pub(super) processing_time: i64,
     _mode: PhantomData<M>,
 }
 

@@ -137,11 +137,15 @@ impl<M> Harness<M> {
     }
 
     fn stored_of_operator(&self, name: &str) -> Result<Option<&Stored>> {
+        Ok(self.store.operator.get(self.find_operator_state(name)?))
+    }
+
+    /// The index of an operator state.
+    pub(super) fn find_operator_state(&self, name: &str) -> Result<usize> {
         let states = &self.declaration.operator_states;
-        let index = states.iter().position(|state| state.name == name).ok_or_else(|| {
+        states.iter().position(|state| state.name == name).ok_or_else(|| {
             Error::msg(format_args!("the function declares no operator state `{name}`"))
-        })?;
-        Ok(self.store.operator.get(index))
+        })
     }
 
     /// The times of a key's event-time timers, ascending.
@@ -167,6 +171,15 @@ impl<M> Harness<M> {
         key: &[u8],
         is_kind: impl Fn(StateKind) -> bool,
     ) -> Result<Option<&Stored>> {
+        Ok(self.store.get(self.find_state(name, is_kind)?, key))
+    }
+
+    /// The index of a keyed state.
+    pub(super) fn find_state(
+        &self,
+        name: &str,
+        is_kind: impl Fn(StateKind) -> bool,
+    ) -> Result<usize> {
         let states = &self.declaration.states;
         let Some(index) = states.iter().position(|state| state.name == name) else {
             let names: Vec<&str> = states.iter().map(|state| state.name.as_str()).collect();
@@ -178,7 +191,7 @@ impl<M> Harness<M> {
         if !is_kind(kind) {
             return Err(Error::msg(format_args!("state `{name}` is of kind {kind:?}")));
         }
-        Ok(self.store.get(index, key))
+        Ok(index)
     }
 }
 

@@ -38,6 +38,7 @@ mod fault;
 mod harness;
 mod inspect;
 mod kinds;
+mod migrate;
 mod pack;
 mod store;
 mod validate;

@@ -59,6 +59,23 @@ impl Store {
         self.states[state].get(key)
     }
 
+    /// Gives a key a state.
+    pub(super) fn put(&mut self, state: usize, key: Vec<u8>, stored: Stored) {
+        self.states[state].insert(key, stored);
+    }
+
+    /// Takes what all keys have in a state, ascending.
+    pub(super) fn take(&mut self, state: usize) -> Vec<(Vec<u8>, Stored)> {
+        let cells: BTreeMap<_, _> = std::mem::take(&mut self.states[state]).into_iter().collect();
+        cells.into_iter().collect()
+    }
+
+    /// Takes the timers of another store, and whether its operator states have had a call.
+    pub(super) fn take_rest(&mut self, other: &mut Self) {
+        self.timers.append(&mut other.timers);
+        self.operator.has_run = other.operator.has_run;
+    }
+
     /// The state of the given keys as the contract packs it. What is too long is held back.
     pub(super) fn columns(&self, keys: &[&[u8]]) -> Vec<StateColumn> {
         let mut held = HeldStates::default();
@@ -147,6 +164,18 @@ impl OperatorStore {
         self.states[state].as_ref()
     }
 
+    /// Takes what the partition has in a state.
+    pub(super) fn take(&mut self, state: usize) -> Option<Stored> {
+        self.states[state].take()
+    }
+
+    /// Gives the partition what calls on another instance have left.
+    pub(super) fn put(&mut self, state: usize, stored: Option<Stored>) {
+        self.states[state] = stored;
+        self.has_run = true;
+        self.is_known = false;
+    }
+
     /// The instance is gone, and what it knew.
     pub(super) fn forget_instance(&mut self) {
         self.is_known = false;
@@ -216,7 +245,33 @@ impl Stored {
         true
     }
 
-    fn pack(&self) -> Vec<u8> {
+    /// Puts other bytes in the place of each value, element or value of an entry.
+    pub(super) fn replace_values(&mut self, replace: impl Fn(&[u8]) -> Vec<u8>) {
+        let replace = |bytes: &mut Vec<u8>| *bytes = replace(bytes);
+        match self {
+            Stored::Value(value) => replace(value),
+            Stored::List(elements) => elements.iter_mut().for_each(replace),
+            Stored::Map(entries) => entries.values_mut().for_each(replace),
+        }
+    }
+
+    /// What the contract packs in this way, if it was checked before.
+    pub(super) fn unpack(kind: StateKind, mut packed: &[u8]) -> Self {
+        let mut next = || {
+            let (string, rest) = split_framed(packed)?;
+            packed = rest;
+            Some(string.to_vec())
+        };
+        match kind {
+            StateKind::List => Stored::List(std::iter::from_fn(next).collect()),
+            StateKind::Map => {
+                Stored::Map(std::iter::from_fn(|| Some((next()?, next()?))).collect())
+            }
+            _ => Stored::Value(packed.to_vec()),
+        }
+    }
+
+    pub(super) fn pack(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut push = |string: &[u8]| {
             bytes.extend_from_slice(&(string.len() as u32).to_le_bytes());
@@ -234,6 +289,11 @@ impl Stored {
         }
         bytes
     }
+}
+
+/// The next string of a packed list or map, and what is behind it. None at the end.
+pub(super) fn split_framed(packed: &[u8]) -> Option<(&[u8], &[u8])> {
+    (!packed.is_empty()).then(|| split_entry(packed).expect("whole strings"))
 }
 
 /// The key and the value of an entry that is put to a map. None if it is too short.

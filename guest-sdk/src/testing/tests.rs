@@ -5,6 +5,8 @@ use proptest::prelude::*;
 use super::{FaultKind, Harness};
 use crate::prelude::*;
 
+mod swap;
+
 /// Registers and deletes timers as records say, and tells of those that fire.
 struct Alarms {
     fired: ListState<i64>,

@@ -5,7 +5,8 @@
 
 use super::fault::Fault;
 use super::pack::strings;
-use super::store::split_entry;
+use super::store::{split_entry, split_framed};
+use crate::bindings::exports::tidegate::function::migrations::Migrated;
 use crate::bindings::tidegate::function::declarations::{
     Declaration, Format, Redistribution, StateKind,
 };
@@ -49,6 +50,38 @@ pub(super) fn effects(
         check_output(column, declaration, extent)?;
     }
     Ok(effects)
+}
+
+/// Checks what has become of so many cells.
+///
+/// # Panics
+/// If it breaks the contract.
+pub(super) fn migrated(migrated: &Migrated, cells: usize, kind: StateKind) {
+    check_packed(&migrated.values);
+    assert!(migrated.forms.len() == cells && migrated.values.ends.len() == cells);
+    for (form, value) in migrated.forms.iter().zip(strings(&migrated.values)) {
+        match form {
+            0 => assert!(value.is_empty()),
+            1 => check_cell(value, kind),
+            _ => panic!("a cell of form {form}"),
+        }
+    }
+}
+
+fn check_cell(mut cell: &[u8], kind: StateKind) {
+    if !matches!(kind, StateKind::List | StateKind::Map) {
+        return;
+    }
+    assert!(!cell.is_empty(), "what is empty is no state");
+    let mut before = None;
+    while let Some((string, mut rest)) = split_framed(cell) {
+        if kind == StateKind::Map {
+            assert!(before < Some(string), "keys of a map ascend");
+            before = Some(string);
+            (_, rest) = split_framed(rest).expect("a value for each key");
+        }
+        cell = rest;
+    }
 }
 
 fn check_output(

@@ -7,6 +7,7 @@ use super::clock::Clock;
 use crate::bail;
 use crate::context::TimeDomain;
 use crate::error::Result;
+use crate::state::{StateValue, Step};
 
 /// Which windows a record belongs to, on which clock, and how late it may come.
 ///
@@ -19,6 +20,7 @@ pub struct Windows {
     allowed_lateness: Duration,
     domain: TimeDomain,
     pub(super) schema_version: u32,
+    pub(super) steps: Vec<Step>,
 }
 
 /// The kind of windows, as the author says it.
@@ -83,9 +85,32 @@ impl Windows {
     }
 
     /// The version of the accumulator's encoding, 1 unless set: raise it when the accumulator's
-    /// type changes so that old bytes would be misread.
+    /// type changes so that old bytes would be misread, and say by [`migrate`](Self::migrate) what
+    /// becomes of them.
     pub fn schema_version(mut self, version: u32) -> Self {
         self.schema_version = version;
+        self
+    }
+
+    /// Declares the step from schema version `from` of the accumulator to the next, as
+    /// [`StateBuilder::migrate`](crate::state::StateBuilder::migrate) does for other state.
+    pub fn migrate<Old: StateValue, New: StateValue>(
+        mut self,
+        from: u32,
+        step: impl Fn(Old) -> Result<New> + 'static,
+    ) -> Self {
+        // Sessions and counts are kept beside their accumulators.
+        self.steps.push(match self.kind {
+            Kind::Tumbling { .. } | Kind::Sliding { .. } => {
+                Step::of_value(from, move |_, old| step(old).map(Some))
+            }
+            Kind::Session { .. } => {
+                Step::of_value(from, move |_, (end, old): (i64, Old)| Ok(Some((end, step(old)?))))
+            }
+            Kind::Count { .. } => Step::of_value(from, move |_, (count, old): (u64, Old)| {
+                Ok(Some((count, step(old)?)))
+            }),
+        });
         self
     }
 
@@ -96,6 +121,7 @@ impl Windows {
             allowed_lateness: Duration::ZERO,
             domain: TimeDomain::EventTime,
             schema_version: 1,
+            steps: Vec::new(),
         }
     }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::checked::read_file;
+use super::code::read_component;
 use super::manifest::{Kind, Manifest};
 use super::reading;
 use super::storage::{self, Below, Storage, in_folder, place_of};
@@ -152,6 +153,7 @@ impl Catalog {
             sources: Vec::new(),
             operators: Vec::new(),
             outputs: Vec::new(),
+            swap: None,
         };
         let written = storage::put(&*self.storage, FINISHED, &end.encode());
         written.map_err(|cause| self.failed("write the end of the job", cause))?;
@@ -219,13 +221,14 @@ impl Catalog {
         Ok(entries)
     }
 
-    /// Removes all but the newest `keep` checkpoints, and what is left of those that were given up.
+    /// Removes all but the newest `keep` checkpoints and the `pinned` one, and what is left of those
+    /// that were given up.
     ///
     /// # Errors
     /// If the storage fails.
-    pub fn prune(&self, keep: usize, given_up: &[u64]) -> Result<()> {
+    pub fn prune(&self, keep: usize, given_up: &[u64], pinned: Option<u64>) -> Result<()> {
         let names = self.names()?;
-        let complete = checkpoints_of(&names, |_, complete| complete);
+        let complete = checkpoints_of(&names, |id, complete| complete && Some(id) != pinned);
         let old = &complete[..complete.len().saturating_sub(keep)];
         let unwanted: Vec<u64> = old.iter().chain(given_up).copied().collect();
         if unwanted.is_empty() { Ok(()) } else { self.delete_among(&names, &unwanted) }
@@ -386,9 +389,13 @@ impl Located {
         let operators = &self.manifest.operators;
         for partition in operators.iter().flat_map(|operator| &operator.partitions) {
             reading::read_entries(&*self.storage, &partition.entries, &all, |_, _| Ok(()))?;
-            for table in partition.tables.iter().flatten() {
-                read_file(&*self.storage, &table.file, |_| Ok(()))?;
+            let tables = partition.tables.iter().flatten().map(|table| &table.file);
+            for file in tables.chain(&partition.operator_entries) {
+                read_file(&*self.storage, file, |_| Ok(()))?;
             }
+        }
+        for component in self.manifest.components() {
+            read_component(&*self.storage, component)?;
         }
         let files = self.manifest.files();
         Ok(files.fold(Verified::default(), |sum, file| Verified {

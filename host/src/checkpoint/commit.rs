@@ -6,9 +6,16 @@ use std::io::ErrorKind::NotFound;
 use std::sync::Arc;
 
 use super::committer::LoggedSink;
-use super::manifest::PreparedOutput;
+use super::manifest::{PreparedOutput, SourcePosition, SourceState};
 use super::storage::Storage;
 use crate::error::{Error, ErrorKind, Result};
+
+/// Tells an external system how far a source has come. The job goes on from its own checkpoints,
+/// whatever becomes of that.
+pub trait Monitor: Send + Sync {
+    /// A checkpoint is complete, with the source at this position.
+    fn completed(&self, position: &SourcePosition);
+}
 
 /// Commits the output of a job's sinks.
 #[derive(Clone, Default)]
@@ -17,6 +24,8 @@ pub struct Commits {
     pub folders: BTreeMap<String, Arc<dyn Storage>>,
     /// By the sink's id, who brings its logs to an external system.
     pub logs: BTreeMap<String, LoggedSink>,
+    /// By the source's id, who tells how far it has come.
+    pub monitors: BTreeMap<String, Arc<dyn Monitor>>,
 }
 
 impl Commits {
@@ -52,6 +61,15 @@ impl Commits {
             }
         }
         self.logs.iter().try_for_each(|(sink, logged)| logged.commit(sink, outputs))
+    }
+
+    /// Tells how far sources had come with a checkpoint that is complete.
+    pub fn completed(&self, sources: &[SourceState]) {
+        for source in sources {
+            if let Some(monitor) = self.monitors.get(&source.id) {
+                monitor.completed(&source.position);
+            }
+        }
     }
 
     /// The last checkpoint whose output a sink's external system has; none if there is none, or if
@@ -128,14 +146,23 @@ impl Commits {
         })
     }
 
-    /// Removes prepared output that will never be committed: what an attempt left that ended.
+    /// Removes prepared output that will never be committed: what an attempt left that ended, but
+    /// for `held`, which waits.
     ///
     /// # Errors
     /// If a folder fails.
-    pub fn remove_leftovers(&self) -> Result<()> {
-        for folder in self.folders.values() {
+    pub fn remove_leftovers(&self, held: &[PreparedOutput]) -> Result<()> {
+        for (sink, folder) in &self.folders {
+            let is_held = |name: &str| {
+                let is_it = |output: &PreparedOutput| match output {
+                    PreparedOutput::File { sink: of, from, .. } => of == sink && from == name,
+                    PreparedOutput::Log { .. } | PreparedOutput::Replace { .. } => false,
+                };
+                held.iter().any(is_it)
+            };
             let removed = folder.list(".part-").and_then(|files| {
-                files.iter().try_for_each(|file| folder.delete(&file.name))?;
+                let left = files.iter().filter(|file| !is_held(&file.name));
+                left.map(|file| folder.delete(&file.name)).collect::<std::io::Result<()>>()?;
                 folder.remove_unfinished()
             });
             removed.map_err(|cause| {
@@ -143,7 +170,7 @@ impl Commits {
                 Error::storage(message).caused_by(cause)
             })?;
         }
-        self.logs.iter().try_for_each(|(sink, logged)| logged.remove_leftovers(sink))
+        self.logs.iter().try_for_each(|(sink, logged)| logged.remove_leftovers(sink, held))
     }
 }
 

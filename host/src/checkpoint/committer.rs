@@ -159,12 +159,20 @@ impl LoggedSink {
         logs.remove()
     }
 
-    /// Removes logs that will never be committed.
-    pub(super) fn remove_leftovers(&self, sink: &str) -> Result<()> {
+    /// Removes logs that will never be committed: all but those of `held`.
+    pub(super) fn remove_leftovers(&self, sink: &str, held: &[PreparedOutput]) -> Result<()> {
         let folder = log_folder(sink);
+        let is_held = |name: &str| {
+            let is_it = |output: &PreparedOutput| match output {
+                PreparedOutput::Log { file, .. } => file.name == name,
+                PreparedOutput::File { .. } | PreparedOutput::Replace { .. } => false,
+            };
+            held.iter().any(is_it)
+        };
         let failed = |cause| failed(&*self.storage, "remove logs in", &folder, cause);
         let files = self.storage.list(&folder).map_err(failed)?;
-        files.iter().try_for_each(|file| self.storage.delete(&file.name)).map_err(failed)
+        let mut left = files.iter().filter(|file| !is_held(&file.name));
+        left.try_for_each(|file| self.storage.delete(&file.name)).map_err(failed)
     }
 }
 
@@ -303,7 +311,9 @@ mod tests {
     fn a_log_that_is_gone_and_was_never_committed_is_corruption() {
         let bench = Bench::new();
         let log = bench.log("a", 0, 1);
-        bench.commits.remove_leftovers().expect("removed");
+        bench.commits.remove_leftovers(std::slice::from_ref(&log)).expect("nothing to remove");
+        assert_eq!(bench.files(), 1);
+        bench.commits.remove_leftovers(&[]).expect("removed");
         assert_eq!(bench.files(), 0);
         let error = bench.commits.commit(&[&log]).expect_err("it is gone");
         assert_eq!(error.kind, ErrorKind::Corruption, "{error}");

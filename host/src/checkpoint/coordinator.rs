@@ -15,16 +15,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::catalog::Catalog;
+use super::code::Code;
 use super::commit::Commits;
+use super::forms;
 use super::manifest::{
-    Kind, Manifest, OperatorState, PartitionSnapshot, PreparedOutput, SourceState,
+    ConfirmAfter, Kind, Manifest, OperatorState, PartitionSnapshot, PreparedOutput, SourceState,
+    UnconfirmedSwap,
 };
 use super::protocol::{
     Acknowledgement, Action, Completed, CoordinatorSettings, OperatorOf, Policy, Progress,
-    RequestId, Target,
+    RequestId, SwapPlan, Target, Unconfirmed,
 };
 use crate::error::{Error, Result};
-use crate::model::millis;
+use crate::model::{Declaration, Ttl, millis};
 use crate::state::SnapshotForm;
 
 /// What a checkpoint is taken for.
@@ -32,6 +35,8 @@ use crate::state::SnapshotForm;
 enum Purpose {
     Periodic,
     Savepoint(RequestId),
+    /// An operator changes its function at its barrier.
+    Swap(Box<SwapPlan>),
     /// The job ends with it: because its input has, or because somebody asked.
     Last(Option<RequestId>),
 }
@@ -78,6 +83,10 @@ pub struct Coordinator {
     given_up: Vec<u64>,
     /// Of a past that the first commit undoes.
     abandoned: Vec<u64>,
+    /// A swap that waits until no other barrier is under way.
+    waiting_swap: Option<Box<SwapPlan>>,
+    /// A swap that can still be undone.
+    unconfirmed: Option<Unconfirmed>,
     failures: u32,
     next_periodic_ms: i64,
     ended_ms: i64,
@@ -108,6 +117,8 @@ impl Coordinator {
             exhausted: BTreeSet::new(),
             given_up: Vec::new(),
             abandoned: Vec::new(),
+            waiting_swap: None,
+            unconfirmed: None,
             failures: 0,
             next_periodic_ms: now.saturating_add(interval),
             ended_ms: i64::MIN,
@@ -122,6 +133,11 @@ impl Coordinator {
         self.abandoned = checkpoints;
     }
 
+    /// Goes on with a swap that was not confirmed when the job was last up.
+    pub fn resume_swap(&mut self, unconfirmed: Unconfirmed) {
+        self.unconfirmed = Some(unconfirmed);
+    }
+
     /// What is to be done, in order.
     pub fn take_actions(&mut self) -> Vec<Action> {
         std::mem::take(&mut self.actions)
@@ -129,7 +145,11 @@ impl Coordinator {
 
     /// What has happened so far.
     pub fn progress(&self) -> Progress {
-        Progress { in_flight: self.in_flight.len(), ..self.progress.clone() }
+        Progress {
+            in_flight: self.in_flight.len(),
+            unconfirmed: self.unconfirmed.clone(),
+            ..self.progress.clone()
+        }
     }
 
     /// The number that the next barrier gets.
@@ -141,7 +161,8 @@ impl Coordinator {
     pub fn next_tick(&self) -> Option<i64> {
         let policy = self.settings.policy.as_ref()?;
         let timeouts = self.in_flight.values().map(|one| one.times_out(policy));
-        let periodic = (self.phase == Phase::Running && self.has_room(policy))
+        let is_free = self.phase == Phase::Running && self.waiting_swap.is_none();
+        let periodic = (is_free && self.has_room(policy))
             .then(|| self.next_periodic_ms.max(self.pause_ends(policy)));
         timeouts.chain(periodic).min()
     }
@@ -169,8 +190,10 @@ impl Coordinator {
                     format!("{waiting} tasks did not acknowledge it within checkpoint.timeout");
                 self.give_up(id, Error::storage(why), now)?;
             }
+            self.begin_swap(now);
             let due = self.next_periodic_ms.max(self.pause_ends(&policy)) <= now;
-            if self.phase == Phase::Running && due && self.has_room(&policy) {
+            let is_free = self.phase == Phase::Running && self.waiting_swap.is_none();
+            if is_free && due && self.has_room(&policy) {
                 self.next_periodic_ms = now.saturating_add(millis(policy.interval));
                 self.begin(Purpose::Periodic, self.checkpoint_target(), now);
             }
@@ -195,6 +218,45 @@ impl Coordinator {
         match self.phase {
             Phase::Running => self.begin(Purpose::Savepoint(request), Some(target), now),
             _ => self.refuse(request),
+        }
+    }
+
+    /// Changes the function of an operator at the next barrier, which comes as soon as no other is
+    /// under way; the answer comes as an action when the checkpoint there is complete.
+    ///
+    /// # Panics
+    /// If the job takes no checkpoints.
+    pub fn swap(&mut self, plan: SwapPlan, now: i64) {
+        assert!(self.catalog.is_some(), "a swap needs a checkpoint to be undone");
+        if self.phase != Phase::Running || self.waiting_swap.is_some() {
+            return self.refuse(plan.request);
+        }
+        self.waiting_swap = Some(Box::new(plan));
+        self.begin_swap(now);
+    }
+
+    /// What an operator would be after a swap: the states that it has, and those that the new
+    /// function declares.
+    pub fn operator_after(
+        &self,
+        operator: usize,
+        component: (Code, &Declaration),
+        ttl: &[Option<Ttl>],
+    ) -> OperatorOf {
+        let of = &self.settings.operators[operator];
+        let (code, declaration) = component;
+        forms::after_swap(of, code, declaration, ttl)
+    }
+
+    fn begin_swap(&mut self, now: i64) {
+        if !self.in_flight.is_empty() {
+            return;
+        }
+        if let Some(plan) = self.waiting_swap.take() {
+            match self.phase {
+                Phase::Running => self.begin(Purpose::Swap(plan), self.checkpoint_target(), now),
+                _ => self.refuse(plan.request),
+            }
         }
     }
 
@@ -224,7 +286,8 @@ impl Coordinator {
         let id = self.next_id;
         self.next_id += 1;
         let hold = matches!(purpose, Purpose::Last(_));
-        self.actions.push(Action::Inject { id, target: target.clone(), hold });
+        let swaps = matches!(purpose, Purpose::Swap(_));
+        self.actions.push(Action::Inject { id, target: target.clone(), hold, swaps });
         let canonical = target.as_ref().is_some_and(|to| to.form == SnapshotForm::Canonical);
         let in_flight = InFlight {
             purpose,
@@ -262,17 +325,26 @@ impl Coordinator {
     /// All tasks have acknowledged: writes the manifest, then commits.
     fn complete(&mut self, id: u64, now: i64) -> Result<()> {
         let one = self.in_flight.remove(&id).expect("it was acknowledged just now");
-        let manifest = self.manifest(id, &one, now);
-        if let Some(target) = &one.target
-            && let Err(error) = super::catalog::write(&*target.storage, &target.folder, &manifest)
-        {
-            self.in_flight.insert(id, one);
-            return self.give_up(id, error, now);
-        }
-        // A savepoint of a job that goes on commits nothing: recovery may go back to before it.
-        if !matches!(one.purpose, Purpose::Savepoint(_)) {
+        let before = self.unconfirmed.clone();
+        self.advance_swap(id, &one, now);
+        let manifest = match self.write_manifest(id, &one, now) {
+            Ok(manifest) => manifest,
+            Err(error) => {
+                self.unconfirmed = before;
+                self.in_flight.insert(id, one);
+                return self.give_up(id, error, now);
+            }
+        };
+        let is_confirmed = before.as_ref().filter(|_| self.unconfirmed.is_none());
+        self.actions.extend(is_confirmed.map(|swap| Action::Confirmed(swap.operator)));
+        // A savepoint of a job that goes on commits nothing: recovery may go back to before it. Nor
+        // does what a swap may still undo; what came before its barrier stays in any case.
+        let is_swap = matches!(one.purpose, Purpose::Swap(_));
+        let is_held = self.unconfirmed.as_ref().is_some_and(|swap| swap.migrates) && !is_swap;
+        if !matches!(one.purpose, Purpose::Savepoint(_)) && !is_held {
             let outputs: Vec<&PreparedOutput> = up_to(&self.prepared, id).collect();
             self.commits.commit(&outputs)?;
+            self.commits.completed(&manifest.sources);
             self.prepared.retain(|(before, _)| *before > id);
             self.remove_abandoned();
         }
@@ -284,6 +356,12 @@ impl Coordinator {
         match one.purpose {
             Purpose::Periodic => {}
             Purpose::Savepoint(request) => self.actions.push(Action::Answer(request, Ok(place))),
+            Purpose::Swap(plan) => {
+                if self.unconfirmed.is_none() {
+                    self.actions.push(Action::Confirmed(plan.operator));
+                }
+                self.actions.push(Action::Answer(plan.request, Ok(place)));
+            }
             Purpose::Last(request) => {
                 self.phase = Phase::Finished;
                 self.actions.push(Action::Finish);
@@ -294,14 +372,78 @@ impl Coordinator {
         Ok(())
     }
 
+    /// Takes note of what this checkpoint means for swaps: one has happened at its barrier, or the
+    /// last one comes nearer to be confirmed.
+    fn advance_swap(&mut self, id: u64, one: &InFlight, now: i64) {
+        if let Purpose::Swap(plan) = &one.purpose {
+            let SwapPlan { operator, next, rolls_back, migrates, confirmed_after, .. } =
+                (**plan).clone();
+            let previous = std::mem::replace(&mut self.settings.operators[operator], next).code;
+            // State that is on its way must have arrived before there is no way back.
+            let at_least = migrates.then_some(ConfirmAfter::Checkpoints(1));
+            self.unconfirmed = confirmed_after.or(at_least).map(|confirmed_after| Unconfirmed {
+                operator,
+                since: id,
+                previous,
+                rolls_back,
+                migrates,
+                confirmed_after,
+            });
+            return;
+        }
+        let Some(swap) = &mut self.unconfirmed else { return };
+        // What is asked of it has been shown when the job ends.
+        let is_last = matches!(one.purpose, Purpose::Last(_));
+        if one.kind == Kind::Savepoint && !is_last {
+            return;
+        }
+        let is_due = match &mut swap.confirmed_after {
+            ConfirmAfter::Checkpoints(left) => {
+                *left = left.saturating_sub(1);
+                *left == 0
+            }
+            ConfirmAfter::TimeMs(time) => *time <= now,
+        };
+        let of_operator = one.partitions.iter().filter(|(operator, ..)| *operator == swap.operator);
+        let is_settled = of_operator.into_iter().all(|(.., snapshot)| !snapshot.unsettled);
+        if is_last || (is_due && is_settled) {
+            let operator = &mut self.settings.operators[swap.operator];
+            forms::release(&mut operator.states, &mut operator.operator_states);
+            self.unconfirmed = None;
+        }
+    }
+
+    fn write_manifest(&mut self, id: u64, one: &InFlight, now: i64) -> Result<Manifest> {
+        let mut manifest = self.manifest(id, one, now);
+        let Some(target) = &one.target else { return Ok(manifest) };
+        for (of, operator) in self.settings.operators.iter_mut().zip(&mut manifest.operators) {
+            operator.component = Some(of.code.store(target, id, &of.id)?);
+        }
+        if let Some(swap) = &mut self.unconfirmed {
+            let operator = self.settings.operators[swap.operator].id.clone();
+            let previous = swap.previous.store(target, id, &operator)?;
+            let Unconfirmed { since, rolls_back, migrates, confirmed_after, .. } = *swap;
+            manifest.swap = Some(UnconfirmedSwap {
+                operator,
+                since,
+                previous,
+                rolls_back,
+                migrates,
+                confirmed_after,
+            });
+        }
+        super::catalog::write(&*target.storage, &target.folder, &manifest)?;
+        Ok(manifest)
+    }
+
     fn manifest(&self, id: u64, one: &InFlight, now: i64) -> Manifest {
         let operator = |(index, of): (usize, &OperatorOf)| {
             let mut parts: Vec<_> =
                 one.partitions.iter().filter(|(operator, ..)| *operator == index).collect();
             parts.sort_by_key(|(_, partition, _)| *partition);
             let partitions = parts.into_iter().map(|(.., snapshot)| snapshot.clone()).collect();
-            let OperatorOf { id, states, operator_states } = of.clone();
-            OperatorState { id, states, operator_states, partitions }
+            let OperatorOf { id, states, operator_states, code: _ } = of.clone();
+            OperatorState { id, component: None, states, operator_states, partitions }
         };
         Manifest {
             id,
@@ -313,6 +455,7 @@ impl Coordinator {
             sources: one.sources.clone(),
             operators: self.settings.operators.iter().enumerate().map(operator).collect(),
             outputs: up_to(&self.prepared, id).cloned().collect(),
+            swap: None,
         }
     }
 
@@ -363,7 +506,9 @@ impl Coordinator {
         let (given_up, later) = self.given_up.iter().partition(|given_up| **given_up < id);
         let given_up: Vec<u64> = given_up;
         self.given_up = later;
-        if let Err(error) = catalog.prune(policy.keep as usize, &given_up) {
+        // What a swap can be undone from stays.
+        let pinned = self.unconfirmed.as_ref().filter(|swap| swap.migrates).map(|swap| swap.since);
+        if let Err(error) = catalog.prune(policy.keep as usize, &given_up, pinned) {
             self.warn_of_leftovers(&error);
         }
     }
@@ -375,6 +520,13 @@ impl Coordinator {
         self.progress.failed += 1;
         self.ended_ms = now;
         let message = format!("checkpoint {id} failed: {}", error.full_text());
+        if let Purpose::Swap(plan) = &one.purpose {
+            // Its function has changed over, with nothing to come back to: the job goes back.
+            let id = &self.settings.operators[plan.operator].id;
+            let why = format!("the swap of {id:?} is undone: {message}");
+            self.answer_failure(&one.purpose, Error::storage(why.clone()));
+            return Err(Error::storage(why));
+        }
         let asked = matches!(one.purpose, Purpose::Savepoint(_) | Purpose::Last(Some(_)));
         if self.phase == Phase::Stopping {
             // The job is better off running than stopped with nothing to go on from.
@@ -402,9 +554,12 @@ impl Coordinator {
     }
 
     fn answer_failure(&mut self, purpose: &Purpose, error: Error) {
-        if let Purpose::Savepoint(request) | Purpose::Last(Some(request)) = purpose {
-            self.actions.push(Action::Answer(*request, Err(error)));
-        }
+        let request = match purpose {
+            Purpose::Savepoint(request) | Purpose::Last(Some(request)) => *request,
+            Purpose::Swap(plan) => plan.request,
+            Purpose::Periodic | Purpose::Last(None) => return,
+        };
+        self.actions.push(Action::Answer(request, Err(error)));
     }
 }
 

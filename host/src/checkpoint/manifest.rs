@@ -4,14 +4,18 @@
 //! length and checksum of the JSON that follows, so that every flipped byte and every truncation
 //! shows.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::hex;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Redistribution, StateKind, TimeDomain};
+use crate::model::{Digest, Redistribution, StateKind, TimeDomain};
 
 /// The format that this version writes, and the newest that it reads.
-pub const FORMAT: u32 = 1;
+///
+/// 2 added the components of operators, what becomes of their states, and swaps.
+pub const FORMAT: u32 = 2;
 
 /// All that is needed to go on from one moment of a job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,6 +40,48 @@ pub struct Manifest {
     /// Output that was complete when the barrier passed, and is committed once this manifest is
     /// visible: again after a crash between the two.
     pub outputs: Vec<PreparedOutput>,
+    /// A change of an operator's function that can still be undone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swap: Option<UnconfirmedSwap>,
+}
+
+/// A swap whose new function may still give way to the one before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnconfirmedSwap {
+    /// The operator's id.
+    pub operator: String,
+    /// The checkpoint at whose barrier the function changed.
+    pub since: u64,
+    /// The function before.
+    pub previous: ComponentFile,
+    /// Whether a fault of the new function brings the one before back.
+    pub rolls_back: bool,
+    /// Whether state is taken to another schema version, which the function before cannot read: the
+    /// job then goes back to `since`, and commits nothing before the swap is confirmed.
+    pub migrates: bool,
+    /// What must happen before it is confirmed.
+    pub confirmed_after: ConfirmAfter,
+}
+
+/// What must happen before a swap is confirmed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConfirmAfter {
+    /// So many further checkpoints must be complete.
+    Checkpoints(u32),
+    /// A checkpoint must be complete at this time or later, in milliseconds since 1970.
+    TimeMs(i64),
+}
+
+/// A function's component, as it lies in the storage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ComponentFile {
+    /// The SHA-256 of its bytes.
+    pub sha256: Digest,
+    /// Where it lies.
+    pub file: FileRef,
 }
 
 impl Kind {
@@ -112,10 +158,17 @@ impl Manifest {
     /// All files that it needs.
     pub fn files(&self) -> impl Iterator<Item = &FileRef> {
         let partitions = self.operators.iter().flat_map(|operator| &operator.partitions);
-        partitions.flat_map(|partition| {
+        let state = partitions.flat_map(|partition| {
             let tables = partition.tables.iter().flatten().map(|table| &table.file);
             std::iter::once(&partition.entries).chain(tables).chain(&partition.operator_entries)
-        })
+        });
+        state.chain(self.components().map(|component| &component.file))
+    }
+
+    /// The components that it needs.
+    pub fn components(&self) -> impl Iterator<Item = &ComponentFile> {
+        let previous = self.swap.iter().map(|swap| &swap.previous);
+        self.operators.iter().filter_map(|operator| operator.component.as_ref()).chain(previous)
     }
 }
 
@@ -161,6 +214,10 @@ pub struct SourcePosition {
     pub offset: u64,
     /// Lines or records of the split that have been taken.
     pub line: u64,
+    /// Of a source that reads several splits at a time: the place in each, after which nothing was
+    /// sent on. Empty before it knows its splits.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub offsets: BTreeMap<String, u64>,
     /// Of a source whose records a function makes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub function: Option<FunctionPosition>,
@@ -200,9 +257,12 @@ pub struct FunctionState {
 pub struct OperatorState {
     /// The id in the job file.
     pub id: String,
-    /// The states that its function declared, in that order: entries refer to them by index.
+    /// The function that goes on from here; none in format 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub component: Option<ComponentFile>,
+    /// Its states, column by column: entries refer to them by index.
     pub states: Vec<DeclaredState>,
-    /// The operator states that it declared, in that order.
+    /// The operator states, those that it declares first: entries refer to them by index.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub operator_states: Vec<DeclaredOperatorState>,
     /// One for each partition.
@@ -220,6 +280,38 @@ pub struct DeclaredState {
     /// The clock of the access times before its values, if it has a time to live.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stamped: Option<TimeDomain>,
+    /// The version of its encoding.
+    #[serde(default = "first_version")]
+    pub schema_version: u32,
+    /// For people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub type_name: String,
+    /// What becomes of it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub fate: DeclaredFate,
+}
+
+/// What becomes of a state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeclaredFate {
+    /// The function declares it.
+    #[default]
+    Live,
+    /// What is left of it belongs to a state of the same name, in another form.
+    Moves,
+    /// Kept for the function before, which may come back.
+    Kept,
+    /// Nobody wants it any more; what is left is being removed.
+    Gone,
+}
+
+fn first_version() -> u32 {
+    1
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// A declared operator state.
@@ -230,6 +322,15 @@ pub struct DeclaredOperatorState {
     pub name: String,
     /// Who gets what of it at another parallelism.
     pub redistribution: Redistribution,
+    /// The version of its encoding.
+    #[serde(default = "first_version")]
+    pub schema_version: u32,
+    /// For people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub type_name: String,
+    /// Whether it is only kept for the function before, which may come back.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub kept: bool,
 }
 
 /// What one partition of an operator remembers.
@@ -250,6 +351,10 @@ pub struct PartitionSnapshot {
     /// if the partition had none yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operator_entries: Option<FileRef>,
+    /// Whether some of its state is not where the function wants it: what is left of states that
+    /// move or are gone.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub unsettled: bool,
 }
 
 /// A file of RocksDB.
@@ -307,13 +412,9 @@ pub enum PreparedOutput {
         sink: String,
         /// Only output of later checkpoints than this one gives way: the job has gone back to it.
         /// 0 = all.
-        #[serde(default, skip_serializing_if = "is_zero")]
+        #[serde(default, skip_serializing_if = "is_default")]
         after: u64,
     },
-}
-
-fn is_zero(number: &u64) -> bool {
-    *number == 0
 }
 
 #[cfg(test)]
@@ -336,16 +437,20 @@ mod tests {
                     split: Some("b.csv".into()),
                     offset: u64::MAX,
                     line: 3,
-                    function: None,
+                    ..SourcePosition::default()
                 },
                 watermark: Some(-5),
             }],
             operators: vec![OperatorState {
                 id: "count".into(),
+                component: None,
                 states: vec![DeclaredState {
                     name: "count".into(),
                     kind: StateKind::Value,
                     stamped: None,
+                    schema_version: 1,
+                    type_name: String::new(),
+                    fate: DeclaredFate::Live,
                 }],
                 operator_states: Vec::new(),
                 partitions: vec![PartitionSnapshot {
@@ -355,6 +460,7 @@ mod tests {
                     entries: file.clone(),
                     tables: Some(vec![TableFile { name: "000012.sst".into(), file }]),
                     operator_entries: None,
+                    unsettled: false,
                 }],
             }],
             outputs: vec![
@@ -365,13 +471,41 @@ mod tests {
                     to: "part-0-7".into(),
                 },
             ],
+            swap: None,
         }
+    }
+
+    /// With all that format 2 added.
+    fn manifest_2() -> Manifest {
+        let mut manifest = manifest();
+        let file = FileRef { name: "shared/7-x-count.wasm".into(), bytes: 9, crc32: 1 };
+        let component = ComponentFile { sha256: Digest::of(b"wasm"), file };
+        let operator = &mut manifest.operators[0];
+        operator.component = Some(component.clone());
+        operator.partitions[0].unsettled = true;
+        operator.states.push(DeclaredState {
+            schema_version: 2,
+            type_name: "u64".into(),
+            fate: DeclaredFate::Moves,
+            ..operator.states[0].clone()
+        });
+        manifest.swap = Some(UnconfirmedSwap {
+            operator: "count".into(),
+            since: 6,
+            previous: component,
+            rolls_back: true,
+            migrates: true,
+            confirmed_after: ConfirmAfter::Checkpoints(2),
+        });
+        manifest
     }
 
     #[test]
     fn reads_what_it_writes() {
-        let file = manifest().encode();
-        assert_eq!(Manifest::decode(&file, "here").expect("whole"), manifest());
+        for manifest in [manifest(), manifest_2()] {
+            let file = manifest.encode();
+            assert_eq!(Manifest::decode(&file, "here").expect("whole"), manifest);
+        }
     }
 
     #[test]
@@ -404,5 +538,12 @@ mod tests {
     fn reads_format_1() {
         let file = include_bytes!("fixtures/manifest-1");
         assert_eq!(Manifest::decode(file, "the fixture").expect("it is valid"), manifest());
+    }
+
+    /// The format of version 2 can be read for ever.
+    #[test]
+    fn reads_format_2() {
+        let file = include_bytes!("fixtures/manifest-2");
+        assert_eq!(Manifest::decode(file, "the fixture").expect("it is valid"), manifest_2());
     }
 }

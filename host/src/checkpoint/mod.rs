@@ -9,6 +9,7 @@
 //! <storage>/chk-17/<operator>-<partition>.operator operator states, in the same format
 //! <storage>/chk-17/<operator>-<partition>.CURRENT  … RocksDB's small files
 //! <storage>/shared/<run>-<operator>-<partition>-000042.sst   shared by checkpoints
+//! <storage>/shared/<checkpoint>-<operator>-<digest>.wasm     the code of an operator
 //! <storage>/sinks/<sink>/…       output that waits for its checkpoint, see `committer`
 //! <storage>/savepoints/sp-18/manifest    a savepoint without a place of its own; no shared files
 //! <storage>/finished             a run came to its end; what is older is nothing to go on from
@@ -16,9 +17,11 @@
 
 pub mod catalog;
 pub mod checked;
+pub mod code;
 mod commit;
 mod committer;
 mod coordinator;
+pub mod forms;
 mod hex;
 pub mod manifest;
 mod protocol;
@@ -30,13 +33,14 @@ pub mod storage;
 pub mod tables;
 
 pub use catalog::Catalog;
-pub use commit::Commits;
+pub use code::Code;
+pub use commit::{Commits, Monitor};
 pub use committer::{Committer, LoggedSink, Logs, Marker, log_folder};
 pub use coordinator::Coordinator;
 pub use manifest::Manifest;
 pub use protocol::{
     Acknowledgement, Action, Completed, CoordinatorSettings, OperatorOf, Part, Policy, Progress,
-    RequestId, Target,
+    RequestId, SwapPlan, Target, Unconfirmed,
 };
 pub use storage::{Storage, StorageWriter};
 

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::code::Code;
 use super::manifest::{
-    DeclaredOperatorState, DeclaredState, Kind, PartitionSnapshot, PreparedOutput, SourceState,
+    ConfirmAfter, DeclaredOperatorState, DeclaredState, Kind, PartitionSnapshot, PreparedOutput,
+    SourceState,
 };
 use super::storage::{Storage, in_folder, place_of};
 use crate::error::Result;
@@ -75,12 +77,16 @@ pub enum Action {
         target: Option<Target>,
         /// Whether sources stop reading.
         hold: bool,
+        /// Whether an operator changes its function with it.
+        swaps: bool,
     },
     /// Let sources read again.
     Resume,
     /// End all tasks in good order: nothing is left to be committed.
     Finish,
-    /// Answer whoever asked for a savepoint or a stop: where it is, or why not.
+    /// The new function of this operator stays: what was kept for the one before can go.
+    Confirmed(usize),
+    /// Answer whoever asked for a savepoint, a stop or a swap: where it is, or why not.
     Answer(RequestId, Result<Option<String>>),
     /// Tell the user.
     Warn(String),
@@ -106,14 +112,51 @@ pub struct CoordinatorSettings {
 }
 
 /// What the coordinator must know of an operator.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct OperatorOf {
     /// The id in the job file.
     pub id: String,
-    /// Its keyed states.
+    /// Its function.
+    pub code: Code,
+    /// Its keyed states, column by column.
     pub states: Vec<DeclaredState>,
     /// Its operator states.
     pub operator_states: Vec<DeclaredOperatorState>,
+}
+
+/// A swap that waits for its barrier.
+#[derive(Debug, Clone)]
+pub struct SwapPlan {
+    /// Who asked.
+    pub request: RequestId,
+    /// Index of the operator.
+    pub operator: usize,
+    /// What the operator is once the barrier has passed.
+    pub next: OperatorOf,
+    /// Whether a fault brings the function before back.
+    pub rolls_back: bool,
+    /// Whether state is taken to another schema version.
+    pub migrates: bool,
+    /// What must happen before it is confirmed; none = nothing, unless it migrates.
+    pub confirmed_after: Option<ConfirmAfter>,
+}
+
+/// A swap whose new function may still give way to the one before.
+#[derive(Debug, Clone)]
+pub struct Unconfirmed {
+    /// Index of the operator.
+    pub operator: usize,
+    /// The checkpoint at whose barrier the function changed.
+    pub since: u64,
+    /// The function before.
+    pub previous: Code,
+    /// Whether a fault brings it back.
+    pub rolls_back: bool,
+    /// Whether state is taken to another schema version; nothing is committed before it is
+    /// confirmed then.
+    pub migrates: bool,
+    /// What must happen before it is confirmed.
+    pub confirmed_after: ConfirmAfter,
 }
 
 /// When checkpoints are taken, and how many are kept.
@@ -144,6 +187,8 @@ pub struct Progress {
     pub in_flight: usize,
     /// The newest complete one.
     pub last: Option<Completed>,
+    /// A swap that can still be undone.
+    pub unconfirmed: Option<Unconfirmed>,
 }
 
 /// A complete checkpoint or savepoint, for people.

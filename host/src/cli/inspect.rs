@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::engine;
 use super::failure::Failure;
 use super::ui::Ui;
 use crate::error::Error;
 use crate::job::{show_bytes, show_duration};
 use crate::model::Declaration;
-use crate::wasm::{CONTRACT_VERSION, Component, Engine};
+use crate::wasm::{CONTRACT_VERSION, Component};
 
 /// Show what a component declares and imports
 #[derive(clap::Args)]
@@ -32,13 +33,13 @@ pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
         let hint = "`tidegate build CRATE` makes components and prints their paths";
         return Err(Error::input(format!("there is no file {file}")).hint(hint).into());
     }
-    let component = Component::load(&Engine::new()?, &arguments.file)?;
-    let unreadable = |cause| Error::input(format!("cannot read {file}")).caused_by(cause);
-    let size = std::fs::metadata(&arguments.file).map_err(unreadable)?.len();
+    let component = Component::load(&engine::start(ui)?, &arguments.file)?;
+    let size = component.bytes().len() as u64;
     if arguments.json {
         let answer = json!({
             "file": arguments.file,
             "size_bytes": size,
+            "digest": component.digest(),
             "contract": CONTRACT_VERSION,
             "imports": component.imports(),
             "declaration": component.declaration(),
@@ -47,6 +48,7 @@ pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
     }
     let heading = format!("{file}: {} function", component.declaration().kind.name());
     let mut text = format!("{heading} ({}, contract {CONTRACT_VERSION})", show_bytes(size));
+    let _ = write!(text, "\n  digest: {}", component.digest());
     describe(&mut text, component.declaration());
     list(&mut text, "imports", component.imports().to_vec());
     ui.answer(text)

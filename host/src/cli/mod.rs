@@ -7,17 +7,20 @@ mod build;
 mod cancel;
 mod check;
 mod checkpoints;
+mod engine;
 mod failure;
 mod inspect;
 mod new;
 mod plan_tree;
 mod progress;
+mod replay;
 mod run;
 mod savepoint;
 mod state;
 mod status;
 mod stop;
 mod summary;
+mod swap;
 mod ui;
 
 use std::process::ExitCode;
@@ -46,12 +49,14 @@ enum Command {
     Inspect(inspect::Arguments),
     Check(check::Arguments),
     Run(run::Arguments),
+    Replay(replay::Arguments),
     Checkpoints(checkpoints::Arguments),
     State(state::Arguments),
     Status(status::Arguments),
     Savepoint(savepoint::Arguments),
     Stop(stop::Arguments),
     Cancel(cancel::Arguments),
+    Swap(swap::Arguments),
 }
 
 /// As clap wants it.
@@ -93,12 +98,14 @@ pub fn main() -> ExitCode {
         Command::Inspect(arguments) => inspect::run(&arguments, &ui),
         Command::Check(arguments) => check::run(&arguments, &ui),
         Command::Run(arguments) => run::run(&arguments, &ui),
+        Command::Replay(arguments) => replay::run(&arguments, &ui),
         Command::Checkpoints(arguments) => checkpoints::run(&arguments, &ui),
         Command::State(arguments) => state::run(&arguments, &ui),
         Command::Status(arguments) => status::run(&arguments, &ui),
         Command::Savepoint(arguments) => savepoint::run(&arguments, &ui),
         Command::Stop(arguments) => stop::run(&arguments, &ui),
         Command::Cancel(arguments) => cancel::run(&arguments, &ui),
+        Command::Swap(arguments) => swap::run(&arguments, &ui),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,5 +1,6 @@
 //! Finds keys by asking the function that reads the records, on the side that sends them.
 
+use super::SwapOrder;
 use super::operator::fault_error;
 use crate::error::{Error, Result};
 use crate::model::{Batch, Fault, FaultReason, Limits, Packed};
@@ -13,6 +14,8 @@ pub struct Extractor {
     limits: Limits,
     log: LogSink,
     instance: Instance,
+    /// Index of the operator in the plan.
+    operator: usize,
     /// Index of the function's declared input.
     input: u32,
 }
@@ -26,7 +29,7 @@ pub(super) enum NoKey {
 }
 
 impl Extractor {
-    /// Opens an instance for declared input `input`.
+    /// Opens an instance for declared input `input` of the operator of this index.
     ///
     /// # Errors
     /// A fault if the function refuses its parameters, or faults.
@@ -35,11 +38,26 @@ impl Extractor {
         context: OpenContext,
         limits: &Limits,
         log: LogSink,
-        input: u32,
+        (operator, input): (usize, u32),
     ) -> Result<Self, Fault> {
         let (component, limits) = (component.clone(), limits.clone());
         let instance = Instance::open(&component, &context, &limits, log.clone())?;
-        Ok(Self { component, context, limits, log, instance, input })
+        Ok(Self { component, context, limits, log, instance, operator, input })
+    }
+
+    /// Goes on with the function of this order, if it is one for its operator.
+    ///
+    /// # Errors
+    /// If the function faults when it is opened once more.
+    pub(super) fn swap(&mut self, order: &SwapOrder) -> crate::error::Result<()> {
+        if order.operator != self.operator {
+            return Ok(());
+        }
+        let (component, context) = (order.component.clone(), order.context.clone());
+        self.instance = Instance::open(&component, &context, &self.limits, self.log.clone())
+            .map_err(|fault| fault_error(&context.operator, "when it was opened", &fault))?;
+        (self.component, self.context) = (component, context);
+        Ok(())
     }
 
     /// The key of each record. After a fault the caller asks for them one by one.

@@ -248,7 +248,7 @@ mod tests {
     }
 
     fn barrier(id: u64) -> Item {
-        Item::Barrier(Barrier { id, target: None })
+        Item::Barrier(Barrier { id, target: None, swap: None })
     }
 
     fn barriers(inputs: &mut Inputs) -> Vec<String> {

@@ -7,8 +7,10 @@
 //! Limits: a batch holds at most [`BATCH_RECORDS_MAX`] records or a little over [`BATCH_BYTES_MAX`]
 //! bytes, a channel [`CHANNEL_ITEMS_MAX`] items.
 
+mod captures;
 mod channel;
 mod connectors;
+mod control;
 mod dead_letters;
 mod extractor;
 mod fields;
@@ -20,12 +22,17 @@ mod outlet;
 mod sink;
 mod snapshotter;
 mod source;
-mod source_control;
+mod source_times;
+mod swap;
 mod task;
 
+pub use captures::{captures_to, read_fixture};
 pub use channel::{Receiver, Sender, Waker, channel};
 pub(crate) use connectors::function;
-pub use connectors::{generator::Generator, open_source};
+#[cfg(feature = "kafka")]
+pub use connectors::kafka::{Role, check_properties};
+pub use connectors::{generator::Generator, open_monitor, open_source};
+pub use control::{OperatorCommand, OperatorControl, SourceCommand, SourceControl};
 pub use dead_letters::{DeadLetters, Rejects};
 pub use extractor::Extractor;
 pub use fields::required_fields;
@@ -38,12 +45,15 @@ pub use outlet::{Edge, EdgeKey, Outlet, Outlets};
 pub use sink::{Prepared, PreparedFile, SinkSettings, SinkWriter, open_logged_sink, open_sink};
 pub use snapshotter::{PartitionOf, Snapshotter};
 pub use source::{SourceSettings, SourceTask};
-pub use source_control::{SourceCommand, SourceControl};
+pub use swap::SwapOrder;
 pub use task::{Step, StopFlag, StopReason, Task, drive};
+
+use std::sync::Arc;
 
 use crate::checkpoint::{Acknowledgement, Target};
 use crate::error::Result;
 use crate::model::Batch;
+use crate::operator::ShadowReport;
 
 /// The most records in a batch.
 pub const BATCH_RECORDS_MAX: usize = 1024;
@@ -80,6 +90,8 @@ pub struct Barrier {
     pub id: u64,
     /// Where tasks write their state; none = they write none, and only output is prepared.
     pub target: Option<Target>,
+    /// The operator that changes its function with it.
+    pub swap: Option<Arc<SwapOrder>>,
 }
 
 /// What tasks tell the coordinator.
@@ -89,6 +101,11 @@ pub enum Event {
     Acknowledged(Box<Acknowledgement>),
     /// The source of this index has no more records.
     Exhausted(usize),
+    /// What a partition found while it ran another function beside its own: the operator's index
+    /// and the report.
+    Shadowed(usize, Box<ShadowReport>),
+    /// There is something to do for whoever conducts the job.
+    Nudge,
     /// A task is gone, in good order or not. Told by whoever drives it.
     Ended(Result<()>),
 }

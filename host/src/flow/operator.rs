@@ -1,15 +1,15 @@
 //! One partition of an operator as a task: its inputs, the operator itself, its outputs.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::dead_letters::{Letter, Malformed, Rejects, encode};
 use super::fields::excerpt;
 use super::inputs::{Incoming, Inputs};
 use super::outlet::Outlets;
 use super::snapshotter::{Captured, PartitionOf, Snapshotter};
-use super::{Barrier, NodeMetrics, Step, Task};
-use crate::env::Clock;
+use super::{Barrier, Event, NodeMetrics, OperatorCommand, OperatorControl, Step, Task};
+use crate::env::{Clock, Stopwatch};
 use crate::error::{Error, Result};
 use crate::job::plan::FaultPolicy;
 use crate::model::{Batch, Fault, FaultReason};
@@ -39,6 +39,9 @@ pub struct OperatorTask {
     snapshotter: Snapshotter,
     /// Which partition it is; the watermark in it is that of the last barrier.
     partition: PartitionOf,
+    control: Arc<OperatorControl>,
+    /// Whether a fault rolls back the swap that brought the function.
+    is_fresh: Arc<AtomicBool>,
     ended: bool,
 }
 
@@ -62,6 +65,11 @@ pub struct OperatorParts {
     pub snapshotter: Snapshotter,
     /// Which partition it is.
     pub partition: PartitionOf,
+    /// What it is told.
+    pub control: Arc<OperatorControl>,
+    /// Whether a fault rolls back the swap that brought the function; shared with its
+    /// [`OperatorRejections`].
+    pub is_fresh: Arc<AtomicBool>,
 }
 
 impl OperatorTask {
@@ -79,6 +87,8 @@ impl OperatorTask {
             metrics: parts.metrics,
             snapshotter: parts.snapshotter,
             partition: parts.partition,
+            control: parts.control,
+            is_fresh: parts.is_fresh,
             ended: false,
         }
     }
@@ -94,10 +104,11 @@ impl OperatorTask {
                 self.work(Unfinished::Batch(input, batch, 0), now)
             }
             Incoming::Watermark(watermark) => self.work(Unfinished::Watermark(watermark), now),
-            Incoming::Barrier(barrier) => self.begin_snapshot(&barrier),
+            Incoming::Barrier(barrier) => self.pass_barrier(&barrier, now),
             Incoming::Idle => self.outlets.set_idle(),
             Incoming::Nothing => Ok(()),
             Incoming::End => {
+                self.report_shadow(true);
                 let operator = self.operator.take().expect("inputs end once");
                 self.ended = true;
                 self.outlets.end(self.watermark)?;
@@ -130,8 +141,24 @@ impl OperatorTask {
         self.route()
     }
 
-    /// Passes a barrier on and begins a snapshot of the moment.
-    fn begin_snapshot(&mut self, barrier: &Barrier) -> Result<()> {
+    /// Takes a snapshot of the moment of a barrier, and changes the function if it is time for that.
+    fn pass_barrier(&mut self, barrier: &Barrier, now: i64) -> Result<()> {
+        let watch = Stopwatch::start();
+        let order = barrier.swap.as_ref().filter(|one| one.operator == self.partition.operator);
+        self.begin_snapshot(barrier, order.is_some_and(|order| order.unsettles))?;
+        let Some(order) = order else { return Ok(()) };
+        self.outlets.rearrange(&order.outputs);
+        self.outputs = Outputs::new(order.outputs.len());
+        self.is_fresh.store(order.rolls_back, Ordering::Relaxed);
+        let replacement = order.take(self.partition.partition);
+        self.operator().swap(replacement, now)?;
+        order.took(watch.elapsed());
+        Ok(())
+    }
+
+    /// Passes a barrier on and begins a snapshot of the moment. With `unsettles`, what goes on from
+    /// the snapshot wants its state elsewhere.
+    fn begin_snapshot(&mut self, barrier: &Barrier, unsettles: bool) -> Result<()> {
         // Two at a time would be two copies of what changes meanwhile.
         while self.snapshotter.is_open() {
             self.copy_some();
@@ -143,7 +170,11 @@ impl OperatorTask {
         };
         let operator = self.operator().operator_snapshot();
         let captured = Captured { frozen: self.operator().begin_snapshot(target.form)?, operator };
-        let partition = PartitionOf { watermark: self.watermark, ..self.partition.clone() };
+        let partition = PartitionOf {
+            watermark: self.watermark,
+            is_settled: !unsettles && self.operator().is_settled(),
+            ..self.partition.clone()
+        };
         self.snapshotter.begin(barrier, target, partition, captured, outputs);
         Ok(())
     }
@@ -163,6 +194,25 @@ impl OperatorTask {
         let operator = operator.as_mut().expect("an operator is closed only at the end");
         if operator.advance_snapshot(&mut |group, entries| snapshotter.write(group, entries)) {
             snapshotter.finish();
+        }
+    }
+
+    /// Does what it is told.
+    fn obey(&mut self, command: OperatorCommand) {
+        match command {
+            OperatorCommand::ConfirmSwap => {
+                self.is_fresh.store(false, Ordering::Relaxed);
+                self.operator().confirm_swap();
+            }
+            OperatorCommand::Shadow(shadow) => self.operator().run_beside(*shadow),
+        }
+    }
+
+    /// Tells what the function beside has shown, once it has run long enough.
+    fn report_shadow(&mut self, at_end: bool) {
+        if let Some(report) = self.operator().take_shadow_report(at_end) {
+            let operator = self.partition.operator;
+            self.snapshotter.tell(Event::Shadowed(operator, Box::new(report)));
         }
     }
 
@@ -207,6 +257,10 @@ impl Task for OperatorTask {
         if self.ended {
             return Ok(Step::Done);
         }
+        if let Some(command) = self.control.take() {
+            self.obey(command);
+        }
+        self.report_shadow(false);
         let now = self.clock.now_ms();
         if let Some(work) = self.unfinished.take() {
             self.work(work, now)?;
@@ -222,12 +276,15 @@ impl Task for OperatorTask {
                 self.take(incoming, now)?;
                 if !self.ended {
                     self.outlets.end_step(self.watermark, true)?;
+                    if self.unfinished.is_none() {
+                        self.operator().settle_some()?;
+                    }
                 }
                 Ok(Step::Worked)
             }
             None => {
                 self.outlets.flush(self.watermark)?;
-                if copied {
+                if copied | self.operator().settle_some()? {
                     Ok(Step::Worked)
                 } else if self.outlets.send() {
                     Ok(Step::Idle(self.operator().next_processing_timer()))
@@ -247,6 +304,8 @@ pub struct OperatorRejections {
     pub on_fault: FaultPolicy,
     /// Counts.
     pub metrics: Arc<NodeMetrics>,
+    /// Whether a fault rolls back the swap that brought the function.
+    pub is_fresh: Arc<AtomicBool>,
 }
 
 impl Rejections for OperatorRejections {
@@ -262,6 +321,9 @@ impl Rejections for OperatorRejections {
             });
         }
         self.metrics.faults.fetch_add(1, Ordering::Relaxed);
+        if self.is_fresh.load(Ordering::Relaxed) {
+            return Err(self.fault_error(rejected));
+        }
         match self.on_fault {
             FaultPolicy::Fail => Err(self.fault_error(rejected)),
             FaultPolicy::DeadLetter => {
@@ -320,7 +382,7 @@ fn describe(cause: &Cause<'_>) -> String {
 
 /// The error of an operator whose function faulted.
 pub(crate) fn fault_error(operator: &str, at: &str, fault: &Fault) -> Error {
-    node_fault_error("operator", operator, at, fault)
+    node_fault_error("operator", operator, at, fault).of_operator(operator)
 }
 
 /// The error of a node of some kind whose function faulted.
@@ -329,6 +391,5 @@ pub(crate) fn node_fault_error(kind: &str, id: &str, at: &str, fault: &Fault) ->
     if fault.backtrace.is_empty() {
         return error;
     }
-    let frames: String = fault.backtrace.iter().map(|frame| format!("\n    {frame}")).collect();
-    error.caused_by(format!("guest backtrace, innermost first:{frames}"))
+    error.caused_by(fault.frames())
 }

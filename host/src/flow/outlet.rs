@@ -243,8 +243,9 @@ impl Outlets {
         Ok(())
     }
 
-    /// Sends a barrier after all that came before it, and cuts the output of sinks at it. Returns
-    /// that output, which is not durable yet.
+    /// Sends a barrier after all that came before it, and cuts the output of sinks at it. If a
+    /// function that extracts keys changes with it, keys are those of the new one from here on.
+    /// Returns the output, which is not durable yet.
     pub(super) fn pass_barrier(
         &mut self,
         barrier: &Barrier,
@@ -252,11 +253,26 @@ impl Outlets {
     ) -> Result<Vec<Prepared>> {
         self.flush(watermark)?;
         self.lanes().for_each(|lane| lane.waiting.push_back(Item::Barrier(barrier.clone())));
+        if let Some(order) = &barrier.swap {
+            for edge in self.outlets.iter_mut().flat_map(|outlet| &mut outlet.edges) {
+                if let EdgeKey::Function(extractor) = &mut edge.key {
+                    extractor.swap(order)?;
+                }
+            }
+        }
         let mut prepared = Vec::new();
         for sink in self.outlets.iter_mut().flat_map(|outlet| &mut outlet.sinks) {
             prepared.extend(sink.prepare(barrier.id)?);
         }
         Ok(prepared)
+    }
+
+    /// Puts the outlets into the order of another function's outputs: for each, the index that it
+    /// had, or none if nobody has read it so far.
+    pub(super) fn rearrange(&mut self, outputs: &[Option<usize>]) {
+        let mut before: Vec<Option<Outlet>> = self.outlets.drain(..).map(Some).collect();
+        let mut outlet = |place: &Option<usize>| place.and_then(|place| before[place].take());
+        self.outlets = outputs.iter().map(&mut outlet).map(Option::unwrap_or_default).collect();
     }
 
     /// Flushes and tells all who read that nothing will come any more.

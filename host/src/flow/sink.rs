@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::connectors::file_sink::{FileSettings, FileWriter};
-use super::connectors::log_sink::{LogSettings, LogSinkWriter};
+#[cfg(feature = "kafka")]
+use super::connectors::kafka::{self, KafkaCommitter, KafkaWriter};
+use super::connectors::log_sink::{CheckBatch, LogSettings, LogSinkWriter};
 #[cfg(feature = "mysql")]
 use super::connectors::mysql::{MysqlCommitter, MysqlWriter};
 use super::connectors::stdout::StdoutWriter;
@@ -89,7 +91,10 @@ pub struct SinkWriter {
 
 enum Writer {
     File(FileWriter),
+    #[cfg_attr(not(feature = "kafka"), allow(dead_code))]
     Log(LogSinkWriter),
+    #[cfg(feature = "kafka")]
+    Kafka(Box<KafkaWriter>),
     Stdout(StdoutWriter),
     Discard,
     #[cfg(feature = "mysql")]
@@ -109,6 +114,11 @@ pub fn open_logged_sink(
     stop: &Arc<StopFlag>,
 ) -> Result<Option<LoggedSink>> {
     match &sink.connector {
+        #[cfg(feature = "kafka")]
+        SinkConnector::Kafka(kafka) if kafka.exactly_once => {
+            let committer = KafkaCommitter::new((**kafka).clone(), log.clone());
+            Ok(Some(LoggedSink::new(storage.clone(), committer)))
+        }
         #[cfg(feature = "mysql")]
         SinkConnector::Mysql(plan) => {
             let (log, stop) = (log.clone(), stop.clone());
@@ -123,6 +133,7 @@ pub fn open_logged_sink(
 ///
 /// # Errors
 /// If its file cannot be made.
+#[cfg_attr(not(feature = "kafka"), allow(unused_variables))]
 pub fn open_sink(plan: &SinkPlan, settings: SinkSettings) -> Result<SinkWriter> {
     let (partition, after, metrics) =
         (settings.partition, settings.after, settings.metrics.clone());
@@ -136,6 +147,19 @@ pub fn open_sink(plan: &SinkPlan, settings: SinkSettings) -> Result<SinkWriter> 
             writer.open()?;
             Writer::File(writer)
         }
+        #[cfg(feature = "kafka")]
+        SinkConnector::Kafka(kafka) if kafka.exactly_once => {
+            let logs = settings.logs.clone().expect("a sink with a committer has logs");
+            let check = kafka::check_batches(kafka);
+            Writer::Log(log_writer(&plan.id, logs, &settings, check))
+        }
+        #[cfg(feature = "kafka")]
+        SinkConnector::Kafka(kafka) => {
+            let writer = KafkaWriter::open((**kafka).clone(), settings.stop, settings.log)?;
+            Writer::Kafka(Box::new(writer))
+        }
+        #[cfg(not(feature = "kafka"))]
+        SinkConnector::Kafka(_) => return Err(super::connectors::without_kafka()),
         SinkConnector::Stdout => Writer::Stdout(StdoutWriter::new(settings.stop)),
         SinkConnector::Discard => Writer::Discard,
         #[cfg(feature = "mysql")]
@@ -146,16 +170,30 @@ pub fn open_sink(plan: &SinkPlan, settings: SinkSettings) -> Result<SinkWriter> 
     Ok(SinkWriter { writer, metrics })
 }
 
+/// A writer of the logs of one partition. `check` refuses what the system would not take.
+#[cfg(any(feature = "kafka", feature = "mysql"))]
+fn log_writer(
+    sink: &str,
+    storage: Arc<dyn Storage>,
+    settings: &SinkSettings,
+    check: CheckBatch,
+) -> LogSinkWriter {
+    let SinkSettings { partition, after, .. } = *settings;
+    let (sink, attempt) = (sink.to_owned(), settings.attempt.clone());
+    LogSinkWriter::new(LogSettings { sink, storage, partition, after, attempt, check })
+}
+
 #[cfg(feature = "mysql")]
 fn open_mysql(
     id: &str,
     plan: &crate::job::plan::MysqlSinkPlan,
     settings: SinkSettings,
 ) -> Result<MysqlWriter> {
-    let SinkSettings { partition, logs, attempt, after, waker, log, .. } = settings;
-    let Some(storage) = logs else { return MysqlWriter::direct(id, plan, &waker, log) };
-    let sink = id.to_owned();
-    let log = LogSinkWriter::new(LogSettings { sink, storage, partition, after, attempt });
+    let Some(storage) = settings.logs.clone() else {
+        return MysqlWriter::direct(id, plan, &settings.waker, settings.log);
+    };
+    // The writer of the table looks at records itself.
+    let log = log_writer(id, storage, &settings, Box::new(|_| Ok(())));
     Ok(MysqlWriter::logged(id, plan, log))
 }
 
@@ -166,6 +204,8 @@ impl SinkWriter {
         match &mut self.writer {
             Writer::File(file) => file.write(batch),
             Writer::Log(log) => log.write(batch),
+            #[cfg(feature = "kafka")]
+            Writer::Kafka(kafka) => kafka.write(batch),
             Writer::Stdout(stdout) => stdout.write(batch),
             Writer::Discard => Ok(()),
             #[cfg(feature = "mysql")]
@@ -179,6 +219,8 @@ impl SinkWriter {
         match &mut self.writer {
             #[cfg(feature = "mysql")]
             Writer::Mysql(mysql) => mysql.send(),
+            #[cfg(feature = "kafka")]
+            Writer::Kafka(_) => true,
             Writer::File(_) | Writer::Log(_) | Writer::Stdout(_) | Writer::Discard => true,
         }
     }
@@ -187,6 +229,8 @@ impl SinkWriter {
     pub(super) fn flush(&mut self) -> Result<()> {
         match &mut self.writer {
             Writer::Stdout(stdout) => stdout.flush(),
+            #[cfg(feature = "kafka")]
+            Writer::Kafka(kafka) => kafka.pump(),
             Writer::File(_) | Writer::Log(_) | Writer::Discard => Ok(()),
             #[cfg(feature = "mysql")]
             Writer::Mysql(mysql) => mysql.flush(),
@@ -198,6 +242,8 @@ impl SinkWriter {
         match &mut self.writer {
             Writer::File(file) => Ok(file.prepare(barrier)?.map(Prepared::File)),
             Writer::Log(log) => Ok(log.prepare(barrier)?.map(Prepared::File)),
+            #[cfg(feature = "kafka")]
+            Writer::Kafka(kafka) => kafka.flush().map(|()| None),
             Writer::Stdout(_) | Writer::Discard => Ok(None),
             #[cfg(feature = "mysql")]
             Writer::Mysql(mysql) => mysql.prepare(barrier),

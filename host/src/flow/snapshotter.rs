@@ -73,6 +73,8 @@ pub struct PartitionOf {
     pub groups: Range<u32>,
     /// The watermark in force.
     pub watermark: i64,
+    /// Whether all of its state is where its function wants it.
+    pub is_settled: bool,
 }
 
 /// The file of entries, made by the first job that writes to it.
@@ -253,6 +255,7 @@ fn write_rest(
         first_group: partition.groups.start,
         end_group: partition.groups.end,
         watermark: Some(partition.watermark).filter(|time| *time > TIME_NONE),
+        unsettled: !partition.is_settled,
         entries: upload.finish()?,
         tables,
         operator_entries: match operator {

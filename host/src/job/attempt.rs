@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Receiver};
 
 use super::backends::Backends;
@@ -12,16 +13,23 @@ use super::build::{Built, NamedTask, Parts, build};
 use super::environment::Environment;
 use super::plan::{CheckpointPlan, Plan, SinkConnector};
 use super::restore::Restored;
-use super::run::RunOptions;
+use super::run::{CodeChoice, RunOptions};
 use crate::checkpoint::catalog::{Candidate, Located};
-use crate::checkpoint::manifest::{DeclaredOperatorState, DeclaredState, Manifest, PreparedOutput};
+use crate::checkpoint::code::read_component;
+use crate::checkpoint::manifest::{Kind, Manifest, PreparedOutput, UnconfirmedSwap};
 use crate::checkpoint::{
-    Action, Catalog, Commits, Coordinator, CoordinatorSettings, LoggedSink, OperatorOf, Progress,
-    RequestId, Target,
+    Action, Catalog, Code, Commits, Coordinator, CoordinatorSettings, LoggedSink, OperatorOf,
+    Progress, RequestId, SwapPlan, Target, Unconfirmed, forms,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::flow::{Barrier, Event, SourceCommand, SourceControl, StopFlag, open_logged_sink};
-use crate::wasm::LogLevel;
+use crate::flow::{
+    Barrier, Event, OperatorCommand, OperatorControl, SourceCommand, SourceControl, StopFlag,
+    SwapOrder, open_logged_sink, open_monitor,
+};
+use crate::model::Digest;
+use crate::operator::{Shadow, ShadowReport};
+use crate::state::{Layout, OperatorForm, changed_forms};
+use crate::wasm::{Component, Engine, LogLevel};
 
 /// What all attempts of a run have in common.
 pub struct Ground {
@@ -37,10 +45,25 @@ pub struct Ground {
     pub next_id: u64,
     /// Attempts so far.
     pub attempts: u32,
+    /// Functions by digest, those of the plan and others that were needed.
+    pub codes: BTreeMap<Digest, Component>,
+    /// A swap that the next attempt undoes.
+    pub undo: Option<Undo>,
+}
+
+/// A swap that is undone by going on from a checkpoint with the function before.
+#[derive(Debug, Clone)]
+pub struct Undo {
+    /// The operator's id.
+    pub operator: String,
+    /// The function before; none if the checkpoint to go on from has it.
+    pub previous: Option<Code>,
+    /// The checkpoint to go on from; none = the newest.
+    pub back_to: Option<u64>,
 }
 
 impl Ground {
-    /// Opens the storages of a plan.
+    /// Opens the storages of a plan. `log` takes warnings.
     ///
     /// # Errors
     /// If one cannot be opened, or if the checkpoint storage belongs to another job.
@@ -58,6 +81,10 @@ impl Ground {
         };
         let catalog = plan.checkpoint.as_ref().map(open).transpose()?;
         commits.logs = logged_sinks(plan, &environment, options)?;
+        for source in &plan.sources {
+            let monitor = open_monitor(source, &options.log);
+            commits.monitors.extend(monitor.map(|monitor| (source.id.clone(), monitor)));
+        }
         let first_id = match &catalog {
             Some(catalog) => {
                 for entry in catalog.entries()? {
@@ -69,7 +96,35 @@ impl Ground {
             }
             None => 1,
         };
-        Ok(Self { environment, catalog, commits, first_id, next_id: first_id, attempts: 0 })
+        let components = plan.operators.iter().map(|operator| operator.component.clone());
+        let codes = components.map(|component| (*component.digest(), component)).collect();
+        let next_id = first_id;
+        Ok(Self {
+            environment,
+            catalog,
+            commits,
+            first_id,
+            next_id,
+            attempts: 0,
+            codes,
+            undo: None,
+        })
+    }
+
+    /// The function of these bytes, compiled if it is not known yet.
+    fn component(
+        &mut self,
+        engine: &Engine,
+        name: &str,
+        sha256: Digest,
+        bytes: &[u8],
+    ) -> Result<Component> {
+        if let Some(component) = self.codes.get(&sha256) {
+            return Ok(component.clone());
+        }
+        let component = Component::from_bytes(engine, name, bytes)?;
+        self.codes.insert(sha256, component.clone());
+        Ok(component)
     }
 }
 
@@ -113,22 +168,33 @@ impl Attempt {
         from: Option<&Located>,
         stop: &Arc<StopFlag>,
     ) -> Result<Self> {
-        let restored =
-            from.map(|located| Restored::new(located, plan, ground.environment.clock.now_ms()));
-        let restored = restored.transpose()?;
+        let plan = &functions_of(plan, options, ground, from)?;
+        let undo = ground.undo.clone();
+        let undone = undo.as_ref().map(|undo| undo.operator.as_str());
+        let now = ground.environment.clock.now_ms();
+        let restored = from.map(|located| Restored::new(located, plan, undone, now)).transpose()?;
+        let swap = from.and_then(|located| located.manifest.swap.as_ref());
+        let swap = swap.filter(|swap| undone != Some(swap.operator.as_str()));
         ground.commits.claim()?;
         let warn = |message: String| options.log.write(LogLevel::Warn, &message);
-        let first = match from {
+        let mut first = match from {
             Some(located) => later_output(plan, ground, &located.manifest, warn)?,
             None => replacements(plan),
         };
+        let mut held = Vec::new();
         if let Some(located) = from {
-            let outputs: Vec<&PreparedOutput> = located.manifest.outputs.iter().collect();
             located.settle()?;
-            ground.commits.commit(&outputs)?;
+            // What came after the barrier of a swap that migrates waits until it is confirmed.
+            let is_held = swap.is_some_and(|s| s.migrates && s.since != located.manifest.id);
+            if is_held {
+                held.clone_from(&located.manifest.outputs);
+                first.extend(held.iter().cloned());
+            } else {
+                ground.commits.commit(&located.manifest.outputs.iter().collect::<Vec<_>>())?;
+            }
             ground.next_id = ground.next_id.max(located.manifest.id + 1);
         }
-        ground.commits.remove_leftovers()?;
+        ground.commits.remove_leftovers(&held)?;
         if let Some(catalog) = &ground.catalog {
             catalog.sweep()?;
         }
@@ -138,6 +204,9 @@ impl Attempt {
         ground.attempts += 1;
         let (events, received) = mpsc::channel();
         let mut backends = Backends::new(plan)?;
+        let operator_of = |id: &str| plan.operators.iter().position(|operator| operator.id == id);
+        let fresh =
+            swap.filter(|swap| swap.rolls_back).and_then(|swap| operator_of(&swap.operator));
         let built = build(Parts {
             plan,
             options,
@@ -147,12 +216,12 @@ impl Attempt {
             events: &events,
             restored: restored.as_ref(),
             backends: &mut backends,
+            fresh,
             run: format!("{}-{}", ground.environment.run, ground.attempts),
         })?;
-        let Built { tasks, controls } = built;
-        let now = ground.environment.clock.now_ms();
+        let Built { tasks, controls, operator_controls } = built;
         let mut coordinator = Coordinator::new(
-            settings(plan, tasks.len()),
+            settings(plan, restored.as_ref(), ground, tasks.len()),
             ground.catalog.clone(),
             ground.commits.clone(),
             ground.next_id,
@@ -160,15 +229,86 @@ impl Attempt {
             now,
         );
         coordinator.abandon(abandoned);
+        if let (Some(swap), Some(located)) = (swap, from)
+            && let Some(operator) = operator_of(&swap.operator)
+        {
+            coordinator.resume_swap(unconfirmed(swap, located, ground, operator)?);
+        }
         let conductor = Conductor {
             coordinator,
+            plan: Arc::new(plan.clone()),
             controls,
+            operator_controls,
+            order: None,
+            shadowed: Vec::new(),
+            changeover_us: 0,
             events: received,
             sender: events,
             _backends: backends,
         };
+        ground.undo = None;
         Ok(Self { tasks, conductor })
     }
+}
+
+/// The plan with the functions that a checkpoint belongs to, unless the user wants those of the job
+/// file; and with the function before where a swap is undone.
+fn functions_of(
+    plan: &Plan,
+    options: &RunOptions,
+    ground: &mut Ground,
+    from: Option<&Located>,
+) -> Result<Plan> {
+    let mut plan = plan.clone();
+    let place = |plan: &Plan, id: &str| plan.operators.iter().position(|one| one.id == *id);
+    let of_checkpoint = from.filter(|_| options.code == CodeChoice::Checkpoint);
+    for operator in of_checkpoint.iter().flat_map(|located| &located.manifest.operators) {
+        let (Some(index), Some(file)) = (place(&plan, &operator.id), &operator.component) else {
+            continue;
+        };
+        let of_plan = plan.operators[index].component.clone();
+        if *of_plan.digest() == file.sha256 {
+            continue;
+        }
+        let located = from.expect("its manifest was looked at just now");
+        let component = match ground.codes.get(&file.sha256) {
+            Some(component) => component.clone(),
+            None => {
+                let bytes = read_component(&*located.storage, file)?;
+                let name = format!("{}/{}", located.storage.root(), file.file.name);
+                ground.component(of_plan.engine(), &name, file.sha256, &bytes)?
+            }
+        };
+        plan = plan.with_function(index, component)?;
+    }
+    let Some(Undo { operator, previous: Some(code), .. }) = ground.undo.clone() else {
+        return Ok(plan);
+    };
+    let Some(index) = place(&plan, &operator) else { return Ok(plan) };
+    let engine = plan.operators[index].component.engine().clone();
+    let name = format!("the version of {operator} before");
+    let component = ground.component(&engine, &name, code.sha256, &code.bytes)?;
+    plan.with_function(index, component)
+}
+
+/// A swap that was not confirmed when the checkpoint was taken.
+fn unconfirmed(
+    swap: &UnconfirmedSwap,
+    located: &Located,
+    ground: &Ground,
+    operator: usize,
+) -> Result<Unconfirmed> {
+    let UnconfirmedSwap { since, rolls_back, migrates, confirmed_after, .. } = *swap;
+    let bytes = read_component(&*located.storage, &swap.previous)?;
+    let stored = stored_in(ground, located).then(|| swap.previous.file.clone());
+    let previous = Code { bytes: bytes.into(), sha256: swap.previous.sha256, stored };
+    Ok(Unconfirmed { operator, since, previous, rolls_back, migrates, confirmed_after })
+}
+
+/// Whether files that a manifest shares with others are files of the job's own checkpoints.
+fn stored_in(ground: &Ground, located: &Located) -> bool {
+    let root = ground.catalog.as_ref().map(|catalog| catalog.storage.root());
+    located.manifest.kind == Kind::Checkpoint && root == Some(located.storage.root())
 }
 
 /// Earlier output that gives way with the first commit.
@@ -193,8 +333,16 @@ fn later_output(
 ) -> Result<Vec<PreparedOutput>> {
     let mut later = Vec::new();
     for sink in &plan.sinks {
+        let (kind, after) = (manifest.kind.word(), manifest.id);
+        if ground.commits.committed_last(&sink.id)?.is_some_and(|last| last > after) {
+            warn(format!(
+                "sink {:?} has output from after {kind} {after}, which cannot be taken back: it \
+                 comes again",
+                sink.id
+            ));
+        }
         let SinkConnector::File { path, replace } = &sink.connector else { continue };
-        let (place, kind, after) = (path.display(), manifest.kind.word(), manifest.id);
+        let place = path.display();
         if ground.commits.output_after(&sink.id, after)?.is_empty() {
             continue;
         }
@@ -213,26 +361,36 @@ fn later_output(
     Ok(later)
 }
 
-fn settings(plan: &Plan, tasks: usize) -> CoordinatorSettings {
+fn settings(
+    plan: &Plan,
+    restored: Option<&Restored<'_>>,
+    ground: &Ground,
+    tasks: usize,
+) -> CoordinatorSettings {
     let operators = plan.operators.iter().map(|operator| {
-        let states = operator.component.declaration().states.iter();
-        let states = states
-            .zip(&operator.ttl)
-            .map(|(state, ttl)| DeclaredState {
-                name: state.name.clone(),
-                kind: state.kind,
-                stamped: ttl.map(|ttl| ttl.domain),
-            })
-            .collect();
-        let declared = &operator.component.declaration().operator_states;
-        let operator_states = declared
-            .iter()
-            .map(|state| DeclaredOperatorState {
-                name: state.name.clone(),
-                redistribution: state.redistribution,
-            })
-            .collect();
-        OperatorOf { id: operator.id.clone(), states, operator_states }
+        let id = operator.id.as_str();
+        let declaration = operator.component.declaration();
+        let layout = restored.and_then(|restored| restored.layout(id)).cloned();
+        let layout = layout.unwrap_or_else(|| Layout::new(&declaration.states, &operator.ttl));
+        let forms = restored.and_then(|restored| restored.operator_forms(id));
+        let forms = forms.map_or_else(
+            || changed_forms(&[], &declaration.operator_states),
+            <[OperatorForm]>::to_vec,
+        );
+        let sha256 = *operator.component.digest();
+        // A restore from the job's own checkpoint finds the component there.
+        let stored = restored.and_then(|restored| {
+            let located = restored.located;
+            let files = located.manifest.components();
+            let mut same = files.filter(|file| file.sha256 == sha256);
+            same.next().filter(|_| stored_in(ground, located)).map(|file| file.file.clone())
+        });
+        OperatorOf {
+            id: id.to_owned(),
+            code: Code { bytes: operator.component.bytes().clone(), sha256, stored },
+            states: forms::declared_states(&layout),
+            operator_states: forms::declared_operator_states(&forms),
+        }
     });
     CoordinatorSettings {
         job: plan.name.clone(),
@@ -246,8 +404,10 @@ fn settings(plan: &Plan, tasks: usize) -> CoordinatorSettings {
 
 /// What a conductor cannot do itself.
 pub enum Outcome {
-    /// Answer whoever asked: where the savepoint is, or why there is none.
+    /// Answer whoever asked: where the savepoint or checkpoint is, or why there is none.
     Answer(RequestId, Result<Option<String>>),
+    /// The swap of this operator is confirmed.
+    Confirmed(usize),
     /// Tell the user.
     Warn(String),
 }
@@ -255,7 +415,16 @@ pub enum Outcome {
 /// Stands between the coordinator and the tasks.
 pub struct Conductor {
     coordinator: Coordinator,
+    /// What runs: the job's plan with the functions of now.
+    plan: Arc<Plan>,
     controls: Vec<Arc<SourceControl>>,
+    /// By operator and partition.
+    operator_controls: Vec<Vec<Arc<OperatorControl>>>,
+    /// The swap that waits for its barrier or is under way, and the plan that comes with it.
+    order: Option<(RequestId, Arc<SwapOrder>, Arc<Plan>)>,
+    /// What partitions told of functions beside their own, by operator.
+    shadowed: Vec<(usize, ShadowReport)>,
+    changeover_us: u64,
     events: Receiver<Event>,
     /// Keeps the channel open; whoever drives tasks tells their ends through it.
     sender: mpsc::Sender<Event>,
@@ -287,7 +456,11 @@ impl Conductor {
                 self.coordinator.exhausted(source);
                 Ok(())
             }
-            Event::Ended(_) => Ok(()),
+            Event::Shadowed(operator, report) => {
+                self.shadowed.push((operator, *report));
+                Ok(())
+            }
+            Event::Nudge | Event::Ended(_) => Ok(()),
         }
     }
 
@@ -300,13 +473,30 @@ impl Conductor {
         let mut outcomes = Vec::new();
         for action in self.coordinator.take_actions() {
             match action {
-                Action::Inject { id, target, hold } => self.tell_sources(|| {
-                    let barrier = Barrier { id, target: target.clone() };
-                    SourceCommand::Barrier { barrier, hold }
-                }),
+                Action::Inject { id, target, hold, swaps } => {
+                    let order = self.order.as_ref().filter(|_| swaps).map(|(_, one, _)| one);
+                    self.tell_sources(|| {
+                        let (target, swap) = (target.clone(), order.cloned());
+                        SourceCommand::Barrier { barrier: Barrier { id, target, swap }, hold }
+                    });
+                }
+                Action::Confirmed(operator) => {
+                    for control in &self.operator_controls[operator] {
+                        control.send(OperatorCommand::ConfirmSwap);
+                    }
+                    outcomes.push(Outcome::Confirmed(operator));
+                }
                 Action::Resume => self.tell_sources(|| SourceCommand::Resume),
                 Action::Finish => self.tell_sources(|| SourceCommand::Finish),
-                Action::Answer(request, answer) => outcomes.push(Outcome::Answer(request, answer)),
+                Action::Answer(request, answer) => {
+                    if let Some((_, order, plan)) = self.order.take_if(|(of, ..)| *of == request)
+                        && answer.is_ok()
+                    {
+                        self.plan = plan;
+                        self.changeover_us = order.changeover_us.load(Ordering::Relaxed);
+                    }
+                    outcomes.push(Outcome::Answer(request, answer));
+                }
                 Action::Warn(message) => outcomes.push(Outcome::Warn(message)),
             }
         }
@@ -330,6 +520,68 @@ impl Conductor {
     /// Ends the job in good order; see [`Coordinator::stop`].
     pub fn stop(&mut self, request: RequestId, target: Option<Target>, now: i64) {
         self.coordinator.stop(request, target, now);
+    }
+
+    /// Changes the function of an operator at the next barrier; see [`Coordinator::swap`]. `next` is
+    /// the plan with the new function.
+    pub fn swap(&mut self, order: SwapOrder, plan: SwapPlan, next: Arc<Plan>, now: i64) {
+        self.order = Some((plan.request, Arc::new(order), next));
+        self.coordinator.swap(plan, now);
+    }
+
+    /// How the operator of this index would be written to a manifest after a swap.
+    pub fn operator_after(
+        &self,
+        operator: usize,
+        component: &Component,
+        next: &Plan,
+    ) -> OperatorOf {
+        let code =
+            Code { bytes: component.bytes().clone(), sha256: *component.digest(), stored: None };
+        let ttl = &next.operators[operator].ttl;
+        self.coordinator.operator_after(operator, (code, component.declaration()), ttl)
+    }
+
+    /// Runs another function beside that of an operator: one for each partition.
+    pub fn run_beside(&self, operator: usize, shadows: Vec<Shadow>) {
+        for (control, shadow) in self.operator_controls[operator].iter().zip(shadows) {
+            control.send(OperatorCommand::Shadow(Box::new(shadow)));
+        }
+    }
+
+    /// What partitions told of functions beside their own since this was last asked.
+    pub fn take_shadowed(&mut self) -> Vec<(usize, ShadowReport)> {
+        std::mem::take(&mut self.shadowed)
+    }
+
+    /// How long the slowest partition took to change over in the last swap, in microseconds.
+    pub fn changeover_us(&self) -> u64 {
+        self.changeover_us
+    }
+
+    /// What runs: the job's plan with the functions of now.
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// How to undo the swap that brought the function which failed with this error, if one did that
+    /// can still be undone.
+    pub fn undo(&self, error: &Error) -> Option<Undo> {
+        let operator = error.operator.clone()?;
+        let is_it = |index: usize| self.plan.operators[index].id == operator;
+        if let Some((_, order, _)) = &self.order
+            && order.rolls_back
+            && is_it(order.operator)
+        {
+            // Its checkpoint was not complete: the newest one has the function before.
+            return Some(Undo { operator, previous: None, back_to: None });
+        }
+        let swap = self.coordinator.progress().unconfirmed?;
+        if !swap.rolls_back || !is_it(swap.operator) {
+            return None;
+        }
+        let back_to = swap.migrates.then_some(swap.since);
+        Some(Undo { operator, previous: Some(swap.previous), back_to })
     }
 
     /// What has happened so far.

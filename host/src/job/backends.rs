@@ -8,7 +8,9 @@ use crate::checkpoint::catalog::Located;
 use crate::checkpoint::manifest::{PartitionSnapshot, TableFile};
 use crate::checkpoint::reading;
 use crate::error::Result;
-use crate::state::{KeyedState, Lifetimes};
+#[cfg(feature = "rocksdb")]
+use crate::state::Lifetimes;
+use crate::state::{KeyedState, Layout};
 
 /// The state backend of one attempt.
 pub(super) struct Backends {
@@ -53,20 +55,26 @@ impl Backends {
         groups: &Range<u32>,
         from: From<'_>,
     ) -> Result<(KeyedState, Vec<TableFile>)> {
-        let lifetimes = Lifetimes::new(plan.states());
+        let declaration = plan.component.declaration();
+        let layout = from.map_or_else(
+            || Layout::new(&declaration.states, &plan.ttl),
+            |(_, start)| start.layout.clone(),
+        );
         #[cfg(feature = "rocksdb")]
         if let Some(rocksdb) = &self.rocksdb
-            && !lifetimes.states().is_empty()
+            && declaration.kind.is_keyed()
         {
             let name = format!("{}-{partition}", plan.id);
+            let lifetimes = Lifetimes::new(layout.columns.iter().map(Into::into));
             let (store, shared, missing) = rocksdb.store(&name, groups, from, &lifetimes)?;
             let (store, budget) = (Box::new(store), rocksdb.cells_bytes());
-            let keyed = KeyedState::on_store(lifetimes, self.max_parallelism, store, budget);
+            let max = self.max_parallelism;
+            let keyed = KeyedState::on_store(layout, lifetimes, max, store, budget);
             return Ok((restore(keyed, from, missing.iter(), groups)?, shared));
         }
         #[cfg(not(feature = "rocksdb"))]
         let _ = partition;
-        let keyed = KeyedState::on_heap(lifetimes, self.max_parallelism);
+        let keyed = KeyedState::on_heap(layout, self.max_parallelism);
         let all = from.iter().flat_map(|(_, start)| start.snapshots.iter().copied());
         Ok((restore(keyed, from, all, groups)?, Vec::new()))
     }
@@ -82,10 +90,11 @@ fn restore<'a>(
     let Some((located, start)) = from else { return Ok(keyed) };
     for snapshot in snapshots {
         reading::for_each_entry(&*located.storage, snapshot, groups, |_, entry| {
-            keyed.restore_entry(entry, &start.state_of)?;
+            keyed.restore_entry(entry)?;
             keyed.trim()
         })?;
     }
+    keyed.set_layout(start.layout.clone(), start.is_settled);
     Ok(keyed)
 }
 
@@ -102,7 +111,7 @@ mod on_disk {
     use crate::error::Result;
     use crate::job::plan::Plan;
     use crate::state::rocksdb::{Memory, RocksDbStore, WorkingFolder};
-    use crate::state::{Lifetimes, LocalTables, Restamp};
+    use crate::state::{Lifetimes, LocalTables};
 
     pub(super) struct RocksDb {
         folder: WorkingFolder,
@@ -114,7 +123,7 @@ mod on_disk {
             let with_state = plan
                 .operators
                 .iter()
-                .filter(|operator| !operator.component.declaration().states.is_empty());
+                .filter(|operator| operator.component.declaration().kind.is_keyed());
             let partitions = with_state.map(|operator| operator.parallelism as usize).sum();
             let parent = folder.map_or_else(std::env::temp_dir, Path::to_owned);
             let folder = WorkingFolder::create(&parent, &plan.name)?;
@@ -125,9 +134,9 @@ mod on_disk {
             self.memory.cells_bytes()
         }
 
-        /// The store of a partition. Tables of a partition that had the same key groups and states
-        /// are used as they are, and shared with the next checkpoint. Of others with the same
-        /// states the key groups are imported; all else is to be added entry by entry.
+        /// The store of a partition. Tables of a partition that had the same key groups are used as
+        /// they are, and shared with the next checkpoint. Of others the key groups are imported;
+        /// what is not in tables is to be added entry by entry.
         pub(super) fn store(
             &self,
             name: &str,
@@ -143,10 +152,6 @@ mod on_disk {
             let storage = &*located.storage;
             let mut missing: Vec<PartitionSnapshot> =
                 start.snapshots.iter().map(|one| (*one).clone()).collect();
-            let same = (0..start.state_of.len()).map(|state| (state, Restamp::Keep));
-            if !start.state_of.iter().copied().eq(same) {
-                return Ok((create()?, Vec::new(), missing));
-            }
             if let [only] = missing.as_mut_slice()
                 && (only.first_group..only.end_group) == *groups
                 && let Some(found) = only.tables.take()

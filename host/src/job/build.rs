@@ -1,6 +1,7 @@
 //! Makes the tasks of a plan and the channels between them.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 
@@ -13,15 +14,16 @@ use super::restore::{Restored, groups_of};
 use super::run::RunOptions;
 use crate::checkpoint::Commits;
 use crate::checkpoint::manifest::TableFile;
+use crate::env::Clock;
 use crate::error::{Error, Result};
 use crate::flow::{
-    DeadLetters, Edge, EdgeKey, Event, Extractor, InputChannel, Inputs, NodeMetrics, OperatorParts,
-    OperatorRejections, OperatorTask, Outlet, Outlets, PartitionOf, Rejects, SinkSettings,
-    Snapshotter, SourceControl, SourceSettings, SourceTask, StopFlag, Task, Waker, channel,
-    node_fault_error, open_sink, open_source, required_fields,
+    DeadLetters, Edge, EdgeKey, Event, Extractor, InputChannel, Inputs, NodeMetrics,
+    OperatorControl, OperatorParts, OperatorRejections, OperatorTask, Outlet, Outlets, PartitionOf,
+    Rejects, SinkSettings, Snapshotter, SourceControl, SourceSettings, SourceTask, StopFlag, Task,
+    Waker, captures_to, channel, node_fault_error, open_sink, open_source, required_fields,
 };
 use crate::model::{Fault, FaultReason, TIME_NONE};
-use crate::operator::{Operator, OperatorSettings};
+use crate::operator::{Captures, Operator, OperatorSettings};
 use crate::state::OperatorState;
 use crate::wasm::{LogSink, OpenContext};
 
@@ -44,6 +46,8 @@ pub(super) struct Built {
     pub(super) tasks: Vec<NamedTask>,
     /// By source.
     pub(super) controls: Vec<Arc<SourceControl>>,
+    /// By operator and partition.
+    pub(super) operator_controls: Vec<Vec<Arc<OperatorControl>>>,
 }
 
 /// What one attempt to run a plan is built from.
@@ -61,6 +65,8 @@ pub(super) struct Parts<'a> {
     pub(super) restored: Option<&'a Restored<'a>>,
     /// Makes the state of partitions.
     pub(super) backends: &'a mut Backends,
+    /// Index of the operator whose function a fault replaces by the one before.
+    pub(super) fresh: Option<usize>,
     /// Distinguishes this attempt's files from those of others.
     pub(super) run: String,
 }
@@ -109,10 +115,11 @@ pub(super) fn build(parts: Parts<'_>) -> Result<Built> {
         tasks.push(builder.make_source(source, control.clone())?);
         controls.push(control);
     }
+    let mut operator_controls = Vec::new();
     for operator in 0..plan.operators.len() {
-        builder.make_operator(operator, &mut tasks)?;
+        operator_controls.push(builder.make_operator(operator, &mut tasks)?);
     }
-    Ok(Built { tasks, controls })
+    Ok(Built { tasks, controls, operator_controls })
 }
 
 impl Builder<'_> {
@@ -171,7 +178,6 @@ impl Builder<'_> {
         let key = match &edge.partition {
             Partitioning::Key(field) => EdgeKey::Field(field.clone()),
             Partitioning::KeyByFunction => {
-                let operator = &plan.operators[operator];
                 EdgeKey::Function(Box::new(self.open_extractor(operator, partition, input)?))
             }
             Partitioning::Forward => EdgeKey::Forward,
@@ -268,21 +274,29 @@ impl Builder<'_> {
         Ok(NamedTask { name: plan.id.clone(), waker, task })
     }
 
-    fn make_operator(&mut self, operator: usize, tasks: &mut Vec<NamedTask>) -> Result<()> {
+    fn make_operator(
+        &mut self,
+        operator: usize,
+        tasks: &mut Vec<NamedTask>,
+    ) -> Result<Vec<Arc<OperatorControl>>> {
         let inputs = std::mem::take(&mut self.inputs[operator]);
+        let mut controls = Vec::new();
         for (partition, channels) in (0_u32..).zip(inputs) {
-            let task = self.make_partition(operator, partition, channels, tasks.len())?;
-            tasks.push(task);
+            let waker = self.operator_wakers[operator][partition as usize].clone();
+            let control = Arc::new(OperatorControl::new(waker));
+            let at = (operator, partition);
+            tasks.push(self.make_partition(at, channels, tasks.len(), control.clone())?);
+            controls.push(control);
         }
-        Ok(())
+        Ok(controls)
     }
 
     fn make_partition(
         &mut self,
-        operator: usize,
-        partition: u32,
+        (operator, partition): (usize, u32),
         channels: Vec<InputChannel>,
         task: usize,
+        control: Arc<OperatorControl>,
     ) -> Result<NamedTask> {
         let plan: &OperatorPlan = &self.plan.operators[operator];
         let metrics = self.operator_metrics(operator);
@@ -292,10 +306,12 @@ impl Builder<'_> {
         let start = restored.and_then(|restored| restored.partition(&plan.id, &groups));
         let watermark = start.as_ref().map_or(TIME_NONE, |start| start.watermark);
         let rejects = || self.rejects(plan.malformed, &plan.id, partition, metrics.clone());
+        let is_fresh = Arc::new(AtomicBool::new(self.parts.fresh == Some(operator)));
         let rejections = OperatorRejections {
             malformed: rejects(),
             on_fault: plan.on_fault,
             metrics: metrics.clone(),
+            is_fresh: is_fresh.clone(),
         };
         let keyless = rejects();
         let settings = OperatorSettings {
@@ -304,6 +320,7 @@ impl Builder<'_> {
             limits: plan.limits.clone(),
             log: self.guest_log(&plan.id, partition),
             rejections: Box::new(rejections),
+            captures: self.captures(),
         };
         let located = self.parts.restored.map(|from| from.located);
         let (keyed, shared) =
@@ -315,6 +332,7 @@ impl Builder<'_> {
         );
         let mut opened = Operator::open(settings, keyed, operator_state, watermark)
             .map_err(|fault| open_error("operator", &plan.id, &fault))?;
+        opened.migrate_operator_states()?;
         let now = self.parts.environment.clock.now_ms();
         opened.take_over(now).map_err(|fault| open_error("operator", &plan.id, &fault))?;
         let name = format!("{}/{partition}", plan.id);
@@ -335,45 +353,59 @@ impl Builder<'_> {
                 name: format!("{}-{partition}", plan.id),
                 groups,
                 watermark,
+                is_settled: true,
             },
+            control,
+            is_fresh,
         };
         Ok(NamedTask { name, waker, task: Box::new(OperatorTask::new(parts)) })
     }
 
     /// What extracts the keys of an operator's input, on the sending side.
-    fn open_extractor(
-        &self,
-        plan: &OperatorPlan,
-        partition: usize,
-        input: u32,
-    ) -> Result<Extractor> {
+    fn open_extractor(&self, operator: usize, partition: usize, input: u32) -> Result<Extractor> {
+        let plan = &self.plan.operators[operator];
         let partition = u32::try_from(partition).expect("parallelism is checked");
         let log = self.guest_log(&plan.id, partition);
-        Extractor::open(&plan.component, open_context(plan, 0), &plan.limits, log, input)
+        let (context, at) = (open_context(plan, 0), (operator, input));
+        Extractor::open(&plan.component, context, &plan.limits, log, at)
             .map_err(|fault| open_error("operator", &plan.id, &fault))
     }
 
-    /// The job's log for one partition's function: says whose line it is, and drops lines past a
-    /// rate.
-    fn guest_log(&self, operator: &str, partition: u32) -> LogSink {
-        let prefix = format!("{operator}/{partition}");
-        let (log, clock) = (self.parts.options.log.clone(), self.parts.environment.clock.clone());
-        let window = Mutex::new((0_i64, 0_u32));
-        LogSink::new(move |level, line| {
-            let second = clock.now_ms().div_euclid(1000);
-            let mut window = window.lock().expect("nobody panics with this lock");
-            if window.0 != second {
-                if let Some(dropped) = window.1.checked_sub(LOG_LINES_A_SECOND).filter(|&n| n > 0) {
-                    log.write(level, &format!("{prefix}: {dropped} log lines were dropped"));
-                }
-                *window = (second, 0);
-            }
-            window.1 = window.1.saturating_add(1);
-            if window.1 <= LOG_LINES_A_SECOND {
-                log.write(level, &format!("{prefix}: {line}"));
-            }
-        })
+    fn captures(&self) -> Option<Captures> {
+        let RunOptions { capture, log, .. } = self.parts.options;
+        capture.as_ref().map(|folder| captures_to(folder, log.clone()))
     }
+
+    fn guest_log(&self, operator: &str, partition: u32) -> LogSink {
+        let clock = self.parts.environment.clock.clone();
+        guest_log(&self.parts.options.log, clock, operator, partition)
+    }
+}
+
+/// The job's log for one partition's function: says whose line it is, and drops lines past a rate.
+pub(super) fn guest_log(
+    log: &LogSink,
+    clock: Arc<dyn Clock>,
+    operator: &str,
+    partition: u32,
+) -> LogSink {
+    let prefix = format!("{operator}/{partition}");
+    let log = log.clone();
+    let window = Mutex::new((0_i64, 0_u32));
+    LogSink::new(move |level, line| {
+        let second = clock.now_ms().div_euclid(1000);
+        let mut window = window.lock().expect("nobody panics with this lock");
+        if window.0 != second {
+            if let Some(dropped) = window.1.checked_sub(LOG_LINES_A_SECOND).filter(|&n| n > 0) {
+                log.write(level, &format!("{prefix}: {dropped} log lines were dropped"));
+            }
+            *window = (second, 0);
+        }
+        window.1 = window.1.saturating_add(1);
+        if window.1 <= LOG_LINES_A_SECOND {
+            log.write(level, &format!("{prefix}: {line}"));
+        }
+    })
 }
 
 /// What partition `partition` of an operator is told about its place in the job.
@@ -382,7 +414,7 @@ pub(super) fn open_context(plan: &OperatorPlan, partition: u32) -> OpenContext {
         operator: plan.id.clone(),
         partition,
         parallelism: plan.parallelism,
-        params: plan.params.clone(),
+        params: plan.params_declared(),
         ttl: plan.ttl.clone(),
     }
 }

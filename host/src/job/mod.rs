@@ -13,12 +13,14 @@ pub mod restart;
 mod restore;
 mod run;
 pub mod spec;
+mod swap;
+mod version;
 
 pub use build::NamedTask;
-pub use check::check;
+pub use check::{Codes, check, check_with, codes_of, latest};
 pub use environment::{Environment, Storages};
 pub use plan::Plan;
 pub use report::{NodeReport, Report, Status};
 pub use requests::Requests;
-pub use run::{Restore, RunOptions, finish, run};
+pub use run::{CodeChoice, Restore, RunOptions, finish, run};
 pub use spec::{JobFile, Problems, Setting, show_bytes, show_duration};

@@ -2,6 +2,7 @@
 //!
 //! `spec` is what the user wrote, this is what `run` builds. Made by `check`, never by hand.
 
+pub mod kafka;
 mod mysql;
 
 use std::path::PathBuf;
@@ -11,11 +12,10 @@ pub use mysql::{MysqlServerPlan, MysqlSinkPlan, MysqlSourcePlan, MysqlTls};
 
 use crate::checkpoint::Policy;
 use crate::model::{Format, Limits, Ttl};
-use crate::state::StateSettings;
 use crate::wasm::Component;
 
 /// A checked job.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Plan {
     /// The job's name.
     pub name: String,
@@ -59,7 +59,7 @@ pub enum Upstream {
 }
 
 /// A source. It is read by one reader, so its order is the order of arrival.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct SourcePlan {
     /// The id in the job file.
     pub id: String,
@@ -80,7 +80,7 @@ pub struct SourcePlan {
 }
 
 /// What a source reads.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum SourceConnector {
     /// A file, or the files of a directory in the order of their names (hidden ones left out).
     File { path: PathBuf },
@@ -88,6 +88,8 @@ pub enum SourceConnector {
     Stdin,
     /// Lines that a server sends: `host:port`.
     Socket { address: String },
+    /// Records of topics of Kafka.
+    Kafka(Box<kafka::KafkaSourcePlan>),
     /// Made-up records.
     Generator(GeneratorPlan),
     /// Records that a function makes.
@@ -97,7 +99,7 @@ pub enum SourceConnector {
 }
 
 /// A source function.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct FunctionSourcePlan {
     /// The function, compiled.
     pub component: Component,
@@ -185,7 +187,7 @@ pub enum FaultPolicy {
 }
 
 /// An operator.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct OperatorPlan {
     /// The id in the job file.
     pub id: String,
@@ -197,6 +199,8 @@ pub struct OperatorPlan {
     pub inputs: Vec<InputPlan>,
     /// Parameters of the job file as text.
     pub params: Vec<(String, String)>,
+    /// What the job file says of how long states live, by name.
+    pub ttl_written: Vec<(String, Option<Ttl>)>,
     /// For each declared state how long it lives: as declared, or as the job file says.
     pub ttl: Vec<Option<Ttl>>,
     /// What the function may use.
@@ -207,16 +211,8 @@ pub struct OperatorPlan {
     pub on_fault: FaultPolicy,
 }
 
-impl OperatorPlan {
-    /// Its keyed states in the order of their declaration.
-    pub fn states(&self) -> impl Iterator<Item = StateSettings> {
-        let declared = self.component.declaration().states.iter().zip(&self.ttl);
-        declared.map(|(state, ttl)| StateSettings { kind: state.kind, ttl: *ttl })
-    }
-}
-
 /// An edge into an operator.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct InputPlan {
     /// Where the records come from.
     pub from: Upstream,
@@ -242,7 +238,7 @@ pub enum Partitioning {
 }
 
 /// A sink. It runs within the node that it reads from, with as many partitions.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct SinkPlan {
     /// The id in the job file.
     pub id: String,
@@ -253,12 +249,14 @@ pub struct SinkPlan {
 }
 
 /// Where a sink writes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum SinkConnector {
     /// One file a partition in a directory, under their final names only when complete. `replace` =
     /// files of an earlier run (`part-*`) give way; otherwise `check` has refused a directory that
     /// holds any.
     File { path: PathBuf, replace: bool },
+    /// A topic of Kafka.
+    Kafka(Box<kafka::KafkaSinkPlan>),
     /// Standard output, a line a record.
     Stdout,
     /// Nowhere: records are counted.

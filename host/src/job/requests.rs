@@ -5,9 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::attempt::{Conductor, Ground};
-use super::control::{Answer, CheckpointsStatus, Control, JobState, JobStatus, Reply, Request};
+use super::control::{
+    Answer, CheckpointsStatus, Control, FunctionStatus, JobState, JobStatus, Reply, Request,
+};
 use super::plan::Plan;
 use super::report::NodeReport;
+use super::run::RunOptions;
+use super::swap::{Swaps, UndoRequest};
 use crate::checkpoint::storage::Below;
 use crate::checkpoint::{Progress, RequestId, Target, catalog};
 use crate::env::{Clock, Stopwatch, SystemClock};
@@ -29,6 +33,8 @@ pub(super) struct RunStatus {
     pub(super) restarts: u32,
     /// The checkpoint that the current attempt began with.
     restored_from: Option<u64>,
+    /// The functions of the operators.
+    functions: Vec<FunctionStatus>,
 }
 
 impl RunStatus {
@@ -77,6 +83,7 @@ impl Control for Requests {
             restarts: run.restarts,
             nodes: NodeReport::all(&self.metrics),
             checkpoints: run.checkpoints(),
+            functions: run.functions,
         }
     }
 
@@ -105,8 +112,10 @@ impl Requests {
         self.inner().status.clone()
     }
 
-    pub(super) fn note(&self, progress: &Progress) {
-        self.inner().status.progress = progress.clone();
+    pub(super) fn note(&self, progress: &Progress, functions: Vec<FunctionStatus>) {
+        let status = &mut self.inner().status;
+        status.progress = progress.clone();
+        status.functions = functions;
     }
 
     pub(super) fn started(&self, restored_from: Option<u64>) {
@@ -131,21 +140,29 @@ impl Requests {
 
     /// The request that Ctrl-C stands for.
     pub(super) fn interrupt(&self) -> RequestId {
+        let number = self.number();
+        self.inner().interrupt = Some(number);
+        number
+    }
+
+    /// A number that no other request has.
+    pub(super) fn number(&self) -> RequestId {
         let mut inner = self.inner();
         inner.next += 1;
-        inner.interrupt = Some(inner.next);
         inner.next
     }
 
-    /// Hands what is asked to the conductor.
+    /// Hands what is asked to the conductor. Gives back a request to undo a swap, which ends the
+    /// attempt.
     pub(super) fn hand_over(
         &self,
         conductor: &mut Conductor,
         ground: &Ground,
-        plan: &Plan,
-        stop: &StopFlag,
+        (options, swaps): (&RunOptions, &mut Swaps),
         now: i64,
-    ) {
+    ) -> Option<UndoRequest> {
+        let (plan, stop) = (conductor.plan().clone(), &options.stop);
+        let mut undo = None;
         let waiting = std::mem::take(&mut self.inner().waiting);
         for (request, reply) in waiting {
             let target = match &request {
@@ -154,8 +171,13 @@ impl Requests {
                     reply.send(Ok(Answer::default()));
                     continue;
                 }
+                Request::Swap(request) => {
+                    let around = (ground, &options.log);
+                    undo = undo.or(swaps.begin(request.clone(), reply, conductor, around));
+                    continue;
+                }
                 Request::Savepoint { path: place } | Request::Stop { savepoint: Some(place) } => {
-                    savepoint_target(ground, plan, place.as_deref(), conductor.next_id()).map(Some)
+                    savepoint_target(ground, &plan, place.as_deref(), conductor.next_id()).map(Some)
                 }
                 Request::Stop { savepoint: None } => Ok(None),
             };
@@ -176,13 +198,12 @@ impl Requests {
                 }
             }
         }
+        undo
     }
 
     fn enter(&self, reply: Reply, ends: bool) -> RequestId {
-        let mut inner = self.inner();
-        inner.next += 1;
-        let id = inner.next;
-        inner.replies.insert(id, (reply, ends));
+        let id = self.number();
+        self.inner().replies.insert(id, (reply, ends));
         id
     }
 
@@ -207,7 +228,7 @@ impl Requests {
                 Err(_) if ends => inner.status.state = Some(JobState::Running),
                 _ => {}
             }
-            reply.send(answer.map(|savepoint| Answer { savepoint }));
+            reply.send(answer.map(|savepoint| Answer { savepoint, swap: None }));
         }
         None
     }

@@ -5,47 +5,62 @@ use std::ops::Range;
 
 use super::plan::{OperatorPlan, Plan};
 use crate::checkpoint::catalog::Located;
-use crate::checkpoint::manifest::{self, Manifest, PartitionSnapshot, SourceState};
-use crate::checkpoint::reading;
+use crate::checkpoint::manifest::{self, DeclaredFate, Manifest, PartitionSnapshot, SourceState};
+use crate::checkpoint::{forms, reading};
 use crate::error::{Error, Result};
-use crate::model::{KeyGroup, OperatorStateDeclaration, TIME_NONE, TimeDomain};
-use crate::state::{OperatorCell, OperatorState, Restamp, redistribute};
+use crate::model::{KeyGroup, TIME_NONE};
+use crate::state::{
+    Fate, Layout, OperatorCell, OperatorForm, OperatorState, Stamps, changed_forms, redistribute,
+};
 
 /// What to do about state that no function declares any more.
 const UNDECLARED_HINT: &str =
     "nothing is restored in part: give the operator a function that declares it";
 
-/// By index in the manifest, the index of a state in the function's declaration, and what becomes
-/// of its access times.
-type StatesOf = Vec<(usize, Restamp)>;
-
 /// A manifest that fits the plan.
 pub(super) struct Restored<'a> {
     pub(super) located: &'a Located,
     sources: BTreeMap<&'a str, &'a SourceState>,
-    /// By id; and by index of a state in the manifest, its index in the function's declaration.
-    operators: BTreeMap<&'a str, (&'a manifest::OperatorState, StatesOf)>,
-    /// By id: for each partition of before, its operator states in the order of the function's
-    /// declaration. Only of operators of which a partition had any.
-    operator_cells: BTreeMap<&'a str, Vec<Vec<OperatorCell>>>,
+    /// By id.
+    operators: BTreeMap<&'a str, RestoredOperator<'a>>,
+}
+
+/// What an operator goes on from.
+struct RestoredOperator<'a> {
+    manifest: &'a manifest::OperatorState,
+    layout: Layout,
+    /// Whether all state is where the function wants it.
+    is_settled: bool,
+    operator_forms: Vec<OperatorForm>,
+    /// For each partition of before, its operator states by form with their versions; none if no
+    /// partition had any.
+    operator_cells: Option<Vec<Vec<(OperatorCell, u32)>>>,
 }
 
 /// What one partition of an operator begins with.
 pub(super) struct PartitionStart<'a> {
     /// Which snapshots overlap with its key groups.
     pub(super) snapshots: Vec<&'a PartitionSnapshot>,
-    /// Which states of the manifest are which.
-    pub(super) state_of: StatesOf,
+    /// Its columns, those of the snapshots first.
+    pub(super) layout: Layout,
+    /// Whether all state is where the function wants it.
+    pub(super) is_settled: bool,
     /// The least watermark that was in force.
     pub(super) watermark: i64,
 }
 
 impl<'a> Restored<'a> {
-    /// Holds a manifest against the plan. `now` is the host's clock.
+    /// Holds a manifest against the plan, which has the functions that go on from it. `undone` is
+    /// the id of an operator whose function gives way to the one before. `now` is the host's clock.
     ///
     /// # Errors
     /// If it belongs to another job, or has what the job has no place for.
-    pub(super) fn new(located: &'a Located, plan: &Plan, now: i64) -> Result<Self> {
+    pub(super) fn new(
+        located: &'a Located,
+        plan: &Plan,
+        undone: Option<&str>,
+        now: i64,
+    ) -> Result<Self> {
         let manifest: &Manifest = &located.manifest;
         manifest.check_job(&plan.name)?;
         if manifest.max_parallelism != plan.max_parallelism {
@@ -67,42 +82,57 @@ impl<'a> Restored<'a> {
                 return Err(lacks(manifest, "the position of a source", &source.id));
             }
         }
-        let (mut operators, mut operator_cells) = (BTreeMap::new(), BTreeMap::new());
+        let mut operators = BTreeMap::new();
         for operator in &manifest.operators {
-            match plan.operators.iter().find(|plan| plan.id == operator.id) {
+            let id = operator.id.as_str();
+            match plan.operators.iter().find(|plan| plan.id == id) {
                 Some(plan) => {
-                    let state_of = states_of(operator, plan, now)?;
-                    operators.insert(operator.id.as_str(), (operator, state_of));
-                    if let Some(cells) = read_operator_cells(located, operator, plan)? {
-                        operator_cells.insert(operator.id.as_str(), cells);
-                    }
+                    let swap = manifest.swap.as_ref().filter(|swap| swap.operator == id);
+                    let undeclared = match (undone == Some(id), swap) {
+                        (true, _) => Undeclared::Removed,
+                        (false, Some(_)) => Undeclared::Kept,
+                        (false, None) => Undeclared::Refused,
+                    };
+                    operators
+                        .insert(id, restored_operator(located, operator, plan, undeclared, now)?);
                 }
                 None if operator.states.is_empty() && operator.operator_states.is_empty() => {}
-                None => return Err(lacks(manifest, "state of an operator", &operator.id)),
+                None => return Err(lacks(manifest, "state of an operator", id)),
             }
         }
         Ok(Self {
             located,
             sources: manifest.sources.iter().map(|one| (one.id.as_str(), one)).collect(),
             operators,
-            operator_cells,
         })
+    }
+
+    /// The columns of an operator's partitions; none if the operator is new.
+    pub(super) fn layout(&self, id: &str) -> Option<&Layout> {
+        self.operators.get(id).map(|operator| &operator.layout)
+    }
+
+    /// The operator states of an operator; none if the operator is new.
+    pub(super) fn operator_forms(&self, id: &str) -> Option<&[OperatorForm]> {
+        self.operators.get(id).map(|operator| &*operator.operator_forms)
     }
 
     /// The operator states that a partition begins with.
     pub(super) fn operator_state(&self, plan: &OperatorPlan, partition: u32) -> OperatorState {
-        let declared = &plan.component.declaration().operator_states;
-        let Some(before) = self.operator_cells.get(plan.id.as_str()) else {
-            return OperatorState::new(declared);
+        let operator = self.operators.get(plan.id.as_str());
+        let restored = operator.and_then(|one| one.operator_cells.as_ref().zip(Some(one)));
+        let Some((before, operator)) = restored else {
+            return OperatorState::new(&plan.component.declaration().operator_states);
         };
-        let cell = |(index, state): (usize, &OperatorStateDeclaration)| {
+        let cell = |(index, form): (usize, &OperatorForm)| {
             let cells: Vec<OperatorCell> =
-                before.iter().map(|partition| partition[index].clone()).collect();
+                before.iter().map(|partition| partition[index].0.clone()).collect();
+            let version = before.first().map_or(form.schema_version, |first| first[index].1);
             let (partition, parallelism) = (partition as usize, plan.parallelism as usize);
-            redistribute(state.redistribution, &cells, partition, parallelism)
+            (redistribute(form.redistribution, &cells, partition, parallelism), version)
         };
-        let cells = declared.iter().enumerate().map(cell).collect();
-        OperatorState::restored(declared, cells)
+        let cells = operator.operator_forms.iter().enumerate().map(cell).collect();
+        OperatorState::restored(operator.operator_forms.clone(), cells)
     }
 
     /// Where a source goes on; none if it is new.
@@ -112,111 +142,186 @@ impl<'a> Restored<'a> {
 
     /// What a partition begins with; none if the operator is new.
     pub(super) fn partition(&self, id: &str, groups: &Range<u32>) -> Option<PartitionStart<'a>> {
-        let (operator, state_of) = self.operators.get(id)?;
+        let operator = self.operators.get(id)?;
         let overlaps =
             |one: &&PartitionSnapshot| one.first_group < groups.end && groups.start < one.end_group;
         Some(PartitionStart {
-            snapshots: operator.partitions.iter().filter(overlaps).collect(),
-            state_of: state_of.clone(),
-            watermark: watermark_of(operator),
+            snapshots: operator.manifest.partitions.iter().filter(overlaps).collect(),
+            layout: operator.layout.clone(),
+            is_settled: operator.is_settled,
+            watermark: watermark_of(operator.manifest),
         })
     }
 }
 
-/// Reads the operator states of all partitions of before; none if no partition had any.
-fn read_operator_cells(
+/// What becomes of state that the function does not declare.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Undeclared {
+    /// It is an error, unless it was undeclared before.
+    Refused,
+    /// It waits for the function before, which may come back.
+    Kept,
+    /// It goes: it is of a function that gives way to the one before.
+    Removed,
+}
+
+fn restored_operator<'a>(
+    located: &Located,
+    operator: &'a manifest::OperatorState,
+    plan: &OperatorPlan,
+    undeclared: Undeclared,
+    now: i64,
+) -> Result<RestoredOperator<'a>> {
+    check_states(operator, plan, undeclared)?;
+    let stamps = Stamps { watermark: watermark_of(operator), processing: now };
+    let fate = if undeclared == Undeclared::Kept { Fate::Kept } else { Fate::Gone };
+    let declared = &plan.component.declaration().states;
+    let layout = forms::layout_of(&operator.states).changed(declared, &plan.ttl, fate, stamps);
+    let after = forms::declared_states(&layout);
+    let is_same = after.iter().zip(&operator.states).all(|(is, was)| is.fate == was.fate);
+    // A store may still hold what entries leave out.
+    let may_hold = operator.partitions.iter().any(|partition| partition.tables.is_some())
+        && layout.columns.iter().any(|column| column.fate == Fate::Gone);
+    let is_unsettled = operator.partitions.iter().any(|partition| partition.unsettled);
+    let (operator_forms, operator_cells) =
+        restored_operator_states(located, operator, plan, undeclared)?;
+    Ok(RestoredOperator {
+        manifest: operator,
+        layout,
+        is_settled: is_same && !may_hold && !is_unsettled,
+        operator_forms,
+        operator_cells,
+    })
+}
+
+type OperatorStates = (Vec<OperatorForm>, Option<Vec<Vec<(OperatorCell, u32)>>>);
+
+/// Reads the operator states of all partitions of before.
+fn restored_operator_states(
     located: &Located,
     operator: &manifest::OperatorState,
     plan: &OperatorPlan,
-) -> Result<Option<Vec<Vec<OperatorCell>>>> {
+    undeclared: Undeclared,
+) -> Result<OperatorStates> {
     let declared = &plan.component.declaration().operator_states;
-    let mut place_of = Vec::new();
-    for had in &operator.operator_states {
-        let (id, name) = (&plan.id, &had.name);
-        let Some(index) = declared.iter().position(|state| state.name == *name) else {
-            let message = format!(
-                "operator {id:?} had an operator state {name:?}, which its function does not \
-                 declare"
-            );
-            return Err(Error::input(message).hint(UNDECLARED_HINT));
-        };
-        let is = declared[index].redistribution;
-        if is != had.redistribution {
-            let message = format!(
-                "operator state {name:?} of operator {id:?} was a {}, its function declares it as \
-                 a {}",
-                had.redistribution.name(),
-                is.name()
-            );
-            return Err(Error::input(message).hint(
-                "restore with the function that it had; a state of another kind needs another name",
-            ));
-        }
-        place_of.push(index);
+    let before = forms::operator_forms_of(&operator.operator_states);
+    let mut operator_forms = changed_forms(&before, declared);
+    if undeclared != Undeclared::Kept {
+        operator_forms.retain(|form| form.is_declared);
     }
     if operator.partitions.iter().all(|partition| partition.operator_entries.is_none()) {
-        return Ok(None);
+        return Ok((operator_forms, None));
     }
     let read = |partition| {
-        let mut cells = vec![OperatorCell::new(); declared.len()];
         let found = reading::operator_cells(&*located.storage, partition)?.unwrap_or_default();
-        for (cell, index) in found.into_iter().zip(&place_of) {
-            cells[*index] = cell;
-        }
-        Ok(cells)
+        let cell = |form: &OperatorForm| {
+            let had = before.iter().position(|had| had.name == form.name);
+            let cell = had.and_then(|had| found.get(had).zip(before.get(had)));
+            cell.map_or_else(
+                || (OperatorCell::new(), form.schema_version),
+                |(cell, had)| (cell.clone(), had.schema_version),
+            )
+        };
+        Ok(operator_forms.iter().map(cell).collect())
     };
-    operator.partitions.iter().map(read).collect::<Result<_>>().map(Some)
+    let cells = operator.partitions.iter().map(read).collect::<Result<_>>()?;
+    Ok((operator_forms, Some(cells)))
 }
 
-/// Finds each state of the manifest among those that the function declares.
-fn states_of(
+/// Whether the function has a place for every state that there is.
+fn check_states(
     operator: &manifest::OperatorState,
     plan: &OperatorPlan,
-    now: i64,
-) -> Result<StatesOf> {
-    let declared = &plan.component.declaration().states;
-    let find = |had: &crate::checkpoint::manifest::DeclaredState| {
-        let (id, name) = (&plan.id, &had.name);
-        let Some(index) = declared.iter().position(|state| state.name == *name) else {
-            let message = format!(
-                "operator {id:?} had a state {name:?}, which its function does not declare"
-            );
-            return Err(Error::input(message).hint(UNDECLARED_HINT));
-        };
-        let kind = declared[index].kind;
-        if kind != had.kind {
-            let [was, is] = [had.kind, kind].map(|kind| format!("{kind:?}").to_lowercase());
-            let message = format!(
-                "state {name:?} of operator {id:?} was of kind {was}, its function declares it \
-                 with kind {is}"
-            );
-            return Err(Error::input(message).hint(
-                "restore with the function that it had; a state of another kind needs another name",
-            ));
+    undeclared: Undeclared,
+) -> Result<()> {
+    let declaration = plan.component.declaration();
+    let id = &plan.id;
+    for had in &operator.states {
+        let name = &had.name;
+        match declaration.states.iter().find(|state| state.name == *name) {
+            None if undeclared == Undeclared::Refused && had.fate == DeclaredFate::Live => {
+                let message = format!(
+                    "operator {id:?} had a state {name:?}, which its function does not declare"
+                );
+                return Err(Error::input(message).hint(UNDECLARED_HINT));
+            }
+            Some(has) if has.kind != had.kind && had.fate != DeclaredFate::Gone => {
+                let [was, is] = [had.kind, has.kind].map(|kind| format!("{kind:?}").to_lowercase());
+                return Err(other_kind(
+                    "state",
+                    id,
+                    name,
+                    &format!("of kind {was}"),
+                    &format!("with kind {is}"),
+                ));
+            }
+            // A newer version is of the function that gives way, at whose barrier nothing has it.
+            Some(has)
+                if undeclared == Undeclared::Removed && had.schema_version > has.schema_version => {
+            }
+            Some(has) if had.fate != DeclaredFate::Gone => {
+                check_version(plan, name, had.schema_version, has.schema_version)?;
+            }
+            _ => {}
         }
-        Ok((index, restamp(had.stamped, plan.ttl[index].map(|ttl| ttl.domain), operator, now)))
-    };
-    operator.states.iter().map(find).collect()
+    }
+    for had in &operator.operator_states {
+        let name = &had.name;
+        match declaration.operator_states.iter().find(|state| state.name == *name) {
+            None if undeclared == Undeclared::Refused && !had.kept => {
+                let message = format!(
+                    "operator {id:?} had an operator state {name:?}, which its function does not \
+                     declare"
+                );
+                return Err(Error::input(message).hint(UNDECLARED_HINT));
+            }
+            Some(has) if has.redistribution != had.redistribution => {
+                let [was, is] = [had.redistribution, has.redistribution].map(|how| how.name());
+                return Err(other_kind(
+                    "operator state",
+                    id,
+                    name,
+                    &format!("a {was}"),
+                    &format!("as a {is}"),
+                ));
+            }
+            Some(has) => check_version(plan, name, had.schema_version, has.schema_version)?,
+            None => {}
+        }
+    }
+    Ok(())
 }
 
-/// What becomes of access times of one clock in a state with another, or of none. State that gets a
-/// time to live counts as accessed just now.
-fn restamp(
-    had: Option<TimeDomain>,
-    has: Option<TimeDomain>,
-    operator: &manifest::OperatorState,
-    now: i64,
-) -> Restamp {
-    let stamp = |domain| match domain {
-        TimeDomain::Processing => now,
-        TimeDomain::Event => watermark_of(operator),
+fn other_kind(what: &str, id: &str, name: &str, was: &str, is: &str) -> Error {
+    let message =
+        format!("{what} {name:?} of operator {id:?} was {was}, its function declares it {is}");
+    Error::input(message)
+        .hint("restore with the function that it had; a state of another kind needs another name")
+}
+
+/// Whether the function can take a state from the version that it has to the one that it declares.
+fn check_version(plan: &OperatorPlan, name: &str, had: u32, has: u32) -> Result<()> {
+    let steps = plan.component.migrations();
+    let lacks = |version: &u32| {
+        !steps.iter().any(|step| step.state == name && step.from_version == *version)
     };
-    match (had, has) {
-        (None, None) => Restamp::Keep,
-        (Some(had), Some(has)) if had == has => Restamp::Keep,
-        (Some(_), Some(has)) => Restamp::Replace(stamp(has)),
-        (None, Some(has)) => Restamp::Add(stamp(has)),
-        (Some(_), None) => Restamp::Remove,
+    let id = &plan.id;
+    if had > has {
+        let message = format!(
+            "state {name:?} of operator {id:?} has schema version {had}, its function declares {has}"
+        );
+        return Err(Error::input(message).hint("restore with the function that wrote it"));
+    }
+    match (had..has).find(lacks) {
+        None => Ok(()),
+        Some(version) => {
+            let message = format!(
+                "state {name:?} of operator {id:?} has schema version {had}, its function declares \
+                 {has} and has no migration from {version}"
+            );
+            Err(Error::input(message)
+                .hint("add the migration, or restore with the function it had"))
+        }
     }
 }
 

@@ -3,19 +3,22 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
 use std::thread;
 use std::time::Duration;
 
-use super::attempt::{Attempt, Conductor, Ground, Outcome, candidates, start_from_newest};
+use super::attempt::{Attempt, Conductor, Ground, Outcome, Undo, candidates, start_from_newest};
 use super::build::NamedTask;
 use super::check::make_way;
+use super::control::FunctionStatus;
 use super::environment::Environment;
-use super::plan::{Plan, RetainPlan, SinkConnector};
+use super::plan::{OperatorPlan, Plan, RetainPlan, SinkConnector};
 use super::report::Report;
 use super::requests::Requests;
 use super::restart::{Decision, Restarts};
+use super::swap::{Swaps, UndoRequest};
 use crate::checkpoint::Completed;
 use crate::checkpoint::catalog::Located;
 use crate::checkpoint::manifest::Kind;
@@ -39,6 +42,16 @@ pub enum Restore {
     At(Box<Located>),
 }
 
+/// Which functions a job goes on with that is restored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CodeChoice {
+    /// Those that the checkpoint belongs to.
+    #[default]
+    Checkpoint,
+    /// Those of the job file, which must be able to take over the state.
+    Job,
+}
+
 /// What a run needs besides its plan.
 pub struct RunOptions {
     /// Asks the job to stop.
@@ -49,6 +62,10 @@ pub struct RunOptions {
     pub metrics: Arc<Metrics>,
     /// What to begin with.
     pub restore: Restore,
+    /// Which functions to go on with, when it begins with a checkpoint.
+    pub code: CodeChoice,
+    /// The folder for calls at which functions fault, if they shall be captured.
+    pub capture: Option<PathBuf>,
     /// What is asked of the job while it runs, and what is told of it.
     pub requests: Arc<Requests>,
 }
@@ -76,6 +93,8 @@ enum End {
     /// Somebody wanted it to end where it stood.
     AtOnce(StopReason),
     Failed(Error),
+    /// A swap is to be undone, for this reason.
+    Undone(Undo, Error),
 }
 
 struct Run<'a> {
@@ -84,6 +103,9 @@ struct Run<'a> {
     restarts: Restarts,
     /// Whether there is a checkpoint of this run, or one that it began with, to go back to.
     has_checkpoint: bool,
+    swaps: Swaps,
+    /// Somebody asks for a swap to be undone.
+    undo: Option<UndoRequest>,
 }
 
 impl<'a> Run<'a> {
@@ -93,6 +115,8 @@ impl<'a> Run<'a> {
             options,
             restarts: Restarts::new(&plan.restart, u64::from(std::process::id())),
             has_checkpoint: false,
+            swaps: Swaps::default(),
+            undo: None,
         }
     }
 
@@ -105,7 +129,12 @@ impl<'a> Run<'a> {
         let mut first = true;
         loop {
             let stop = Arc::new(StopFlag::default());
-            let end = match self.start(ground, &stop, first) {
+            let started = self.start(ground, &stop, first);
+            if let Some(undo) = self.undo.take() {
+                let failed = started.as_ref().err();
+                undo.answer(failed.map_or(Ok(()), |error| Err(Error::storage(error.full_text()))));
+            }
+            let end = match started {
                 Ok(Some(attempt)) => self.drive(attempt, ground, &stop),
                 Ok(None) => {
                     self.warn(
@@ -121,13 +150,28 @@ impl<'a> Run<'a> {
             match end {
                 End::InGoodOrder => return self.end_well(ground),
                 End::AtOnce(reason) => return self.end_at_once(ground, reason),
+                End::Undone(undo, error) => self.begin_undo(undo, &error, ground),
                 End::Failed(error) => {
+                    self.swaps.refuse(&error);
                     if !self.wait_to_restart(error, ground)? {
                         return Ok(());
                     }
                 }
             }
         }
+    }
+
+    /// The next attempt goes on with the function before.
+    fn begin_undo(&mut self, undo: Undo, error: &Error, ground: &mut Ground) {
+        let why = error.full_text();
+        self.warn(&format!(
+            "the swap of {:?} is rolled back, the function before goes on: {why}",
+            undo.operator
+        ));
+        self.swaps.refuse(error);
+        self.swaps.undone(&undo.operator, &why);
+        self.options.requests.restarting();
+        ground.undo = Some(undo);
     }
 
     /// Starts an attempt: the first as the options say, later ones from the newest checkpoint. None
@@ -150,6 +194,9 @@ impl<'a> Run<'a> {
             (Restore::Latest, _) => {}
             // An earlier run's checkpoints are not what this one goes on from.
             _ => found.retain(|one| one.id >= ground.first_id),
+        }
+        if let Some(back_to) = ground.undo.as_ref().and_then(|undo| undo.back_to) {
+            found.retain(|one| one.kind == Kind::Checkpoint && one.id == back_to);
         }
         if self.has_checkpoint && found.is_empty() {
             return Err(checkpoints_gone(plan));
@@ -210,8 +257,12 @@ impl<'a> Run<'a> {
         }
         ground.next_id = conductor.next_id();
         self.note(&conductor);
+        let asked = self.undo.as_ref().map(|asked| asked.undo.clone());
         match (failure, stop.reason()) {
-            (Some(error), _) => End::Failed(error),
+            (Some(error), _) => match asked.or_else(|| conductor.undo(&error)) {
+                Some(undo) => End::Undone(undo, error),
+                None => End::Failed(error),
+            },
             (None, Some(reason)) => End::AtOnce(reason),
             (None, None) => End::InGoodOrder,
         }
@@ -221,7 +272,17 @@ impl<'a> Run<'a> {
         let progress = conductor.progress();
         let is_checkpoint = |last: &Completed| last.kind == Kind::Checkpoint;
         self.has_checkpoint |= progress.last.as_ref().is_some_and(is_checkpoint);
-        self.options.requests.note(&progress);
+        let unconfirmed = progress.unconfirmed.as_ref().map(|swap| swap.operator);
+        let function = |(index, operator): (usize, &OperatorPlan)| FunctionStatus {
+            operator: operator.id.clone(),
+            sha256: *operator.component.digest(),
+            swap: match unconfirmed {
+                Some(swapped) if swapped == index => Some("not confirmed yet".into()),
+                _ => self.swaps.noted(&operator.id).map(str::to_owned),
+            },
+        };
+        let functions = conductor.plan().operators.iter().enumerate().map(function).collect();
+        self.options.requests.note(&progress, functions);
     }
 
     /// How long nothing needs to be done unless something happens.
@@ -273,9 +334,22 @@ impl<'a> Run<'a> {
             *asked = true;
             conductor.stop(requests.interrupt(), None, now);
         }
-        requests.hand_over(conductor, ground, self.plan, &self.options.stop, now);
+        let undo = requests.hand_over(conductor, ground, (self.options, &mut self.swaps), now);
+        if let Some(undo) = undo {
+            self.undo = Some(undo);
+            // It ends the attempt as a fault of the new function would.
+            return Err(Error::guest("somebody asked for it"));
+        }
+        let (log, clock) = (&self.options.log, &ground.environment.clock);
+        self.swaps.advance(conductor, log, clock, || requests.number());
         for outcome in conductor.conduct(now)? {
+            let (outcome, told) = self.swaps.take_outcome(outcome, conductor);
+            if let Some(told) = told {
+                self.options.log.write(LogLevel::Info, &told);
+            }
+            let Some(outcome) = outcome else { continue };
             match outcome {
+                Outcome::Confirmed(_) => {}
                 Outcome::Warn(message) => self.warn(&message),
                 Outcome::Answer(request, answer) => {
                     if let Some(message) = requests.answer(request, answer, &self.options.stop) {
@@ -333,7 +407,7 @@ impl<'a> Run<'a> {
 
     fn end_at_once(&self, ground: &Ground, reason: StopReason) -> Result<()> {
         self.options.stop.stop(reason);
-        ground.commits.remove_leftovers()?;
+        ground.commits.remove_leftovers(&[])?;
         let retain = self.plan.checkpoint.as_ref().map(|checkpoint| checkpoint.retain);
         match (reason, retain, &ground.catalog) {
             (StopReason::Cancelled, Some(RetainPlan::Never), Some(catalog)) => {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Ttl;
 
 /// How the host feeds a function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// One input without keys.
@@ -138,6 +138,14 @@ pub enum Redistribution {
 }
 
 impl Redistribution {
+    /// Which operations the state has, and how it is encoded.
+    pub fn kind(self) -> StateKind {
+        match self {
+            Self::EvenSplit | Self::Union => StateKind::List,
+            Self::Broadcast => StateKind::Map,
+        }
+    }
+
     /// The word for people.
     pub fn name(self) -> &'static str {
         match self {

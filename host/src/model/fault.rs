@@ -2,8 +2,11 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// Why a call failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum FaultReason {
     /// The function says that the record cannot be decoded.
     Malformed,
@@ -22,7 +25,7 @@ pub enum FaultReason {
 }
 
 /// A call that failed. None of its effects is applied.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
     /// Why.
     pub reason: FaultReason,
@@ -38,6 +41,12 @@ impl Fault {
     /// A fault at no known record.
     pub fn new(reason: FaultReason, message: impl Into<String>) -> Self {
         Self { reason, at: None, message: message.into(), backtrace: Vec::new() }
+    }
+
+    /// The guest's frames as text to put beneath an error.
+    pub fn frames(&self) -> String {
+        let frames: String = self.backtrace.iter().map(|frame| format!("\n    {frame}")).collect();
+        format!("guest backtrace, innermost first:{frames}")
     }
 
     /// Whether an instance that returned this fault can be called again.

@@ -3,8 +3,11 @@
 //! Nothing here knows wasm, threads, files or terminals. Every other module may import this one.
 
 mod batch;
+mod bytes;
 mod declaration;
+mod digest;
 mod fault;
+pub mod hex;
 mod key;
 mod limits;
 mod packed;
@@ -12,10 +15,12 @@ mod time;
 mod ttl;
 
 pub use batch::{Batch, Position};
+pub use bytes::Bytes;
 pub use declaration::{
     Declaration, Format, Input, Kind, OperatorStateDeclaration, Output, Parameter, Redistribution,
     StateDeclaration, StateKind,
 };
+pub use digest::{Digest, NoDigest};
 pub use fault::{Fault, FaultReason};
 pub use key::{KeyGroup, KeyHash, MAX_PARALLELISM_DEFAULT, MAX_PARALLELISM_LIMIT, PartitionId};
 pub use limits::Limits;

@@ -6,19 +6,22 @@
 //! was, the answer is thrown away and a shorter segment is called: a call is a pure function, so
 //! nothing has happened.
 
+use crate::env::Stopwatch;
 use crate::error::Result;
 use crate::model::{Batch, Fault, KeyGroup, Limits, Packed, Redistribution, TimeDomain};
-use crate::state::{Frozen, KeyedState, OperatorState, Slot, SnapshotForm};
+use crate::state::{Fate, Frozen, KeyedState, OperatorState, Slot, SnapshotForm, Stamps};
 use crate::wasm::{
     Call, CallInput, Component, Effects, Instance, LogSink, OpenContext, StateColumn, TimerChange,
     TimerOperation,
 };
 
+use super::capture::Captures;
 use super::firing::{Firing, Firings, Overdue, Place};
 use super::outputs::{Fired, Outputs};
 use super::partition_state::PartitionState;
 use super::rejected::{Cause, Rejected, Rejections};
 use super::segment::Segment;
+use super::shadow::{Shadow, nanos};
 
 /// What an operator is made of.
 pub struct OperatorSettings {
@@ -32,6 +35,18 @@ pub struct OperatorSettings {
     pub log: LogSink,
     /// What becomes of records and timers at which it faults.
     pub rejections: Box<dyn Rejections + Send>,
+    /// Where the calls go at which it faults, if anybody wants them.
+    pub captures: Option<Captures>,
+}
+
+/// What takes the place of a function.
+pub struct Replacement {
+    /// The new function.
+    pub component: Component,
+    /// Its place in the job.
+    pub context: OpenContext,
+    /// An instance of it, open.
+    pub instance: Instance,
 }
 
 /// One partition of an operator.
@@ -56,6 +71,8 @@ pub struct Operator {
     pub(super) overdue: Overdue,
     /// Keys whose timers fired since keys were last swept.
     pub(super) touched: Vec<Slot>,
+    /// A function that runs beside this one for comparison.
+    pub(super) shadow: Option<Box<Shadow>>,
 }
 
 impl Operator {
@@ -71,7 +88,8 @@ impl Operator {
         watermark: i64,
     ) -> Result<Self, Fault> {
         let declaration = settings.component.declaration();
-        let state = PartitionState::new(&settings, keyed, operator);
+        let OperatorSettings { component, context, limits, .. } = &settings;
+        let state = PartitionState::new(component, context, limits, keyed, operator);
         let orders_all = declaration.timers_write_operator_state();
         let columns = vec![StateColumn::default(); declaration.states.len()];
         let fired = Fired::new(declaration.outputs.len());
@@ -90,6 +108,7 @@ impl Operator {
             firing: Firing::default(),
             overdue: Overdue::default(),
             touched: Vec::new(),
+            shadow: None,
         })
     }
 
@@ -122,7 +141,7 @@ impl Operator {
             operator_states: &operator_states,
             processing_time: now,
         };
-        let effects = call_guest(&mut self.instance, &self.settings, &call)?;
+        let effects = call_guest(&mut self.instance, &self.settings, &mut self.shadow, &call)?;
         let slot_of = |origin: u32| slots[origin as usize];
         self.state.check_limits(&effects, &slots, slot_of, &self.settings.limits)?;
         self.state.apply(&effects, &slots, slot_of);
@@ -148,6 +167,7 @@ impl Operator {
         let mut slots = std::mem::take(&mut self.slots);
         self.state.keyed.set_clocks(self.watermark, now);
         self.state.enter(batch, &mut slots)?;
+        self.migrate(&slots)?;
         let first = start;
         let mut start = start;
         // A record that the function named as the one at which it gave up is called by itself.
@@ -173,6 +193,7 @@ impl Operator {
                     None => alone_until = self.segment.end,
                 },
                 Err(fault) => {
+                    self.capture_record(input, &fault, batch, now);
                     self.reject_record(&fault, batch, start)?;
                     start += 1;
                 }
@@ -253,6 +274,43 @@ impl Operator {
         self.instance.close()
     }
 
+    /// Goes on with another function from here on, between two batches, when nothing that is due
+    /// waits to fire. State that the new one does not declare is kept. `now` is the host's clock.
+    ///
+    /// # Errors
+    /// If the new function cannot take over operator state of an older schema version.
+    pub fn swap(&mut self, new: Replacement, now: i64) -> Result<()> {
+        let Replacement { component, context, instance } = new;
+        let declaration = component.declaration();
+        let stamps = Stamps { watermark: self.watermark, processing: now };
+        let layout = self.state.keyed.layout();
+        let layout = layout.changed(&declaration.states, &context.ttl, Fate::Kept, stamps);
+        self.state.keyed.set_layout(layout, false);
+        self.state.operator.change(&declaration.operator_states);
+        self.orders_all = declaration.timers_write_operator_state();
+        self.columns = vec![StateColumn::default(); declaration.states.len()];
+        self.fired = Fired::new(declaration.outputs.len());
+        self.records_max = usize::MAX;
+        self.instance = instance;
+        self.settings.component = component;
+        self.settings.context = context;
+        let OperatorSettings { component, context, limits, .. } = &self.settings;
+        self.state.set_function(component, context, limits);
+        self.migrate_operator_states()
+    }
+
+    /// Removes what was kept for the function before: it will not come back.
+    pub fn confirm_swap(&mut self) {
+        self.state.keyed.release_kept();
+        self.state.operator.release_kept();
+    }
+
+    /// Opens a fresh instance in place of one that a fault has killed.
+    pub(super) fn reopen(&mut self) -> Result<(), Fault> {
+        self.instance = open_instance(&self.settings)?;
+        Ok(())
+    }
+
     /// Calls the function over the segment, or over a shorter one if timers come between, and
     /// applies what it returns to state and timers. Nothing has happened after a fault.
     fn call_segment(&mut self, input: u32, batch: &Batch, now: i64) -> Result<Effects, Fault> {
@@ -279,7 +337,7 @@ impl Operator {
                 operator_states: &operator_states,
                 processing_time: now,
             };
-            let effects = call_guest(&mut self.instance, &self.settings, &call)?;
+            let effects = call_guest(&mut self.instance, &self.settings, &mut self.shadow, &call)?;
             match registered_within_segment(segment, batch, &effects, self.orders_all) {
                 Some(records) => self.segment.truncate(records),
                 None => break effects,
@@ -390,13 +448,20 @@ fn registered_within_segment(
     due.filter_map(next).min()
 }
 
-/// Makes a call, and opens a fresh instance if the call has killed this one.
+/// Makes a call, and opens a fresh instance if the call has killed this one. A function that runs
+/// beside gets the same call.
 pub(super) fn call_guest(
     instance: &mut Instance,
     settings: &OperatorSettings,
+    shadow: &mut Option<Box<Shadow>>,
     call: &Call<'_>,
 ) -> Result<Effects, Fault> {
+    let watch = shadow.as_ref().map(|_| Stopwatch::start());
     let answer = instance.call(call);
+    if let (Some(shadow), Some(watch)) = (shadow, watch) {
+        let running = settings.component.declaration();
+        shadow.compare(call, running, &answer, nanos(&watch));
+    }
     if let Err(fault) = &answer
         && !fault.leaves_instance_usable()
     {

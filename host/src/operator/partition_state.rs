@@ -1,11 +1,10 @@
 //! The keys, states and timers of one partition, changed by checked effects only.
 
-use super::partition::OperatorSettings;
 use crate::error::Result as HostResult;
 use crate::model::{Batch, Fault, FaultReason, Limits, TimeDomain, TtlUpdate};
-use crate::state::{Held, KeyedState, OperatorState, Slot, StateChange};
+use crate::state::{Held, KeyedState, OperatorState, OperatorStateColumn, Slot, StateChange};
 use crate::wasm::{
-    Effects, OperatorStateColumn, StateChanges, StateColumn, TimerChange, TimerOperation,
+    Component, Effects, OpenContext, StateChanges, StateColumn, TimerChange, TimerOperation,
 };
 
 /// All that a partition remembers between calls.
@@ -13,8 +12,6 @@ use crate::wasm::{
 pub(super) struct PartitionState {
     pub(super) keyed: KeyedState,
     pub(super) operator: OperatorState,
-    /// Whether the instance holds operator state as it is.
-    is_known: bool,
     states: Vec<String>,
     /// For each keyed state, the most bytes that are brought whole.
     whole_max: Vec<usize>,
@@ -24,39 +21,45 @@ pub(super) struct PartitionState {
 
 impl PartitionState {
     pub(super) fn new(
-        settings: &OperatorSettings,
+        component: &Component,
+        context: &OpenContext,
+        limits: &Limits,
         keyed: KeyedState,
         operator: OperatorState,
     ) -> Self {
-        let declaration = settings.component.declaration();
-        let states = declaration.states.iter().map(|state| state.name.clone()).collect();
+        let (states, whole_max, held) = Default::default();
+        let mut state = Self { keyed, operator, states, whole_max, held };
+        state.set_function(component, context, limits);
+        state
+    }
+
+    /// Takes note of the function that the state is for.
+    pub(super) fn set_function(
+        &mut self,
+        component: &Component,
+        context: &OpenContext,
+        limits: &Limits,
+    ) {
+        let declaration = component.declaration();
+        self.states = declaration.states.iter().map(|state| state.name.clone()).collect();
         // Where reads are accesses, each writes new access times to all that it reads.
         let notes_reads = |state: usize| {
-            let ttl = settings.context.ttl.get(state).copied().flatten();
+            let ttl = context.ttl.get(state).copied().flatten();
             ttl.is_some_and(|ttl| ttl.update == TtlUpdate::OnReadAndWrite)
         };
-        let reads_held_state = settings.component.reads_held_state();
+        let reads_held_state = component.reads_held_state();
         let whole_max = (0..declaration.states.len()).map(|state| {
             match reads_held_state && !notes_reads(state) {
-                true => settings.limits.whole_state_bytes,
+                true => limits.whole_state_bytes,
                 false => usize::MAX,
             }
         });
-        let whole_max = whole_max.collect();
-        Self { keyed, operator, is_known: false, states, whole_max, held: Vec::new() }
+        self.whole_max = whole_max.collect();
     }
 
-    /// What the last read holds back, and the operator states for a call, after which the instance
-    /// holds what it has made of them, whether that is applied or not.
+    /// What the last read holds back, and the operator states for a call.
     pub(super) fn for_call(&mut self) -> (&[Held], Vec<OperatorStateColumn<'_>>) {
-        let is_known = std::mem::replace(&mut self.is_known, false);
-        let operator = &self.operator;
-        let column = |state| match (is_known, operator.has_begun()) {
-            (true, _) => OperatorStateColumn::AsLeft,
-            (false, true) => OperatorStateColumn::Whole(operator.get(state)),
-            (false, false) => OperatorStateColumn::NotBegun,
-        };
-        (&self.held, (0..operator.count()).map(column).collect())
+        (&self.held, self.operator.for_call())
     }
 
     /// The slot of each record's key.
@@ -106,7 +109,7 @@ impl PartitionState {
                 return Err(Fault::new(FaultReason::Limit, message));
             }
         }
-        let changes = effects.operator_states.iter().map(|changes| &changes.entries);
+        let changes = effects.operator_changes().map(|(.., entries)| entries);
         self.operator.check_limit(changes, limits.memory_bytes)?;
         self.check_timer_limit(&effects.timers, slot_of, limits.timers)
     }
@@ -166,11 +169,7 @@ impl PartitionState {
         for changes in &effects.states {
             self.keyed.apply(changes.state, resolve(changes, slots));
         }
-        for changes in &effects.operator_states {
-            self.operator.apply(changes.state, &changes.operations, &changes.entries);
-        }
-        self.operator.begin();
-        self.is_known = true;
+        self.operator.apply(effects.operator_changes());
         for change in &effects.timers {
             let slot = slot_of(change.origin);
             match change.operation {

@@ -73,6 +73,12 @@ impl Cache {
         }
     }
 
+    /// Makes room for more states. No key has any of them.
+    pub(super) fn add_states(&mut self, states: usize) {
+        let slots = self.flags.len();
+        self.changed.resize_with(states, || vec![false; slots]);
+    }
+
     /// Brings the cells of some keys into memory, those that are missing with one read.
     pub(super) fn load(
         &mut self,

@@ -122,7 +122,7 @@ pub(super) trait Buffer {
     fn replace(&mut self, range: Range<usize>, by: &[u8]);
 }
 
-impl Buffer for Encoded {
+impl<A: smallvec::Array<Item = u8>> Buffer for SmallVec<A> {
     fn bytes(&mut self) -> &mut [u8] {
         self
     }
@@ -161,6 +161,29 @@ pub(super) fn append(bytes: &mut impl Buffer, string: &[u8]) {
 fn split_map_entry(entry: &[u8]) -> (&[u8], &[u8]) {
     let (length, rest) = entry.split_first_chunk::<4>().expect("checked by wasm::effects");
     rest.split_at(u32::from_le_bytes(*length) as usize)
+}
+
+/// Whether bytes are a state of this kind in its encoding.
+pub fn is_encoding(kind: StateKind, bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    let mut last_key: Option<&[u8]> = None;
+    while matches!(kind, StateKind::List | StateKind::Map) && !rest.is_empty() {
+        let Some(first) = take_string(&mut rest) else { return false };
+        if kind == StateKind::Map {
+            if last_key.is_some_and(|last| last >= first) || take_string(&mut rest).is_none() {
+                return false;
+            }
+            last_key = Some(first);
+        }
+    }
+    true
+}
+
+fn take_string<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (length, after) = rest.split_first_chunk::<4>()?;
+    let (string, after) = after.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+    *rest = after;
+    Some(string)
 }
 
 /// The length-prefixed string at `offset`, and where the next one begins.
@@ -206,11 +229,8 @@ pub(super) fn find(map: &[u8], key: &[u8]) -> Range<usize> {
 pub(super) fn map_put(map: &mut impl Buffer, key: &[u8], value: &[u8]) {
     let place = find(map.bytes(), key);
     let mut entry = SmallVec::<[u8; 64]>::new();
-    for string in [key, value] {
-        let length = u32::try_from(string.len()).expect("one string is below 4 GiB");
-        entry.extend_from_slice(&length.to_le_bytes());
-        entry.extend_from_slice(string);
-    }
+    append(&mut entry, key);
+    append(&mut entry, value);
     if place.len() == entry.len() {
         map.bytes()[place].copy_from_slice(&entry);
     } else {
@@ -285,6 +305,19 @@ mod tests {
                 prop_assert_eq!(cell.is_none(), model.is_empty());
             }
         }
+    }
+
+    #[test]
+    fn encodings_are_told_from_other_bytes() {
+        let map = b"\x01\0\0\0a\0\0\0\0\x01\0\0\0b\0\0\0\0";
+        assert!(is_encoding(StateKind::Map, map) && is_encoding(StateKind::List, map));
+        assert!(is_encoding(StateKind::Map, b"") && is_encoding(StateKind::Value, b"x"));
+        let twice = [&map[..9], &map[..9]].concat();
+        assert!(!is_encoding(StateKind::Map, &twice) && is_encoding(StateKind::List, &twice));
+        for end in (1..map.len()).filter(|end| *end != 9) {
+            assert!(!is_encoding(StateKind::Map, &map[..end]), "{end}");
+        }
+        assert!(!is_encoding(StateKind::List, b"\xff\xff\xff\xffa"));
     }
 
     #[test]

@@ -5,7 +5,9 @@ use super::cache::Cache;
 use super::column::{Column, Effect, HeldCell, StateChange};
 use super::entry::{Entry, EntryKind};
 use super::key_table::KeyTable;
-use super::lifetimes::{Alive, Lifetimes, Remains, Restamp, remains};
+use super::layout::{Fate, Layout};
+use super::lifetimes::{Alive, Lifetimes, Remains, remains};
+use super::settling::Settling;
 use super::snapshot::{Cursor, Rows};
 use super::store::{Frozen, Store};
 use super::timers::Timers;
@@ -18,43 +20,57 @@ use crate::model::{KeyGroup, KeyHash, Packed, TimeDomain};
 pub struct KeyedState {
     /// Which slot stands for which key.
     pub keys: KeyTable,
-    columns: Vec<Column>,
+    /// What the columns are.
+    pub(super) layout: Layout,
+    pub(super) columns: Vec<Column>,
     /// Event time, processing time.
     timers: [Timers; 2],
     max_parallelism: u32,
-    cache: Option<Cache>,
+    pub(super) cache: Option<Cache>,
     snapshot: Option<Cursor>,
-    lifetimes: Lifetimes,
+    pub(super) lifetimes: Lifetimes,
     /// The slot that is looked at next for what has expired.
     next_clean: usize,
+    /// Cells that are not where the function wants them, or that it does not want; none = nothing
+    /// of the kind.
+    pub(super) settling: Option<Settling>,
 }
 
 impl KeyedState {
     /// Without anything yet, on the heap.
-    pub fn on_heap(lifetimes: Lifetimes, max_parallelism: u32) -> Self {
-        let kinds = lifetimes.states().iter().map(|state| state.kind);
+    pub fn on_heap(layout: Layout, max_parallelism: u32) -> Self {
+        let lifetimes = Lifetimes::new(layout.columns.iter().map(Into::into));
+        Self::new(layout, lifetimes, max_parallelism)
+    }
+
+    /// As a cache of `budget` bytes above a store, with what the store holds. The store knows the
+    /// same `lifetimes`.
+    pub fn on_store(
+        layout: Layout,
+        lifetimes: Lifetimes,
+        max_parallelism: u32,
+        store: Box<dyn Store>,
+        budget: usize,
+    ) -> Self {
+        let mut state = Self::new(layout, lifetimes, max_parallelism);
+        state.cache = Some(Cache::new(store, budget, state.columns.len(), max_parallelism));
+        state
+    }
+
+    fn new(layout: Layout, lifetimes: Lifetimes, max_parallelism: u32) -> Self {
+        let columns = layout.columns.iter().map(|column| Column::new(column.kind)).collect();
         Self {
             keys: KeyTable::default(),
-            columns: kinds.map(Column::new).collect(),
+            layout,
+            columns,
             timers: Default::default(),
             max_parallelism,
             cache: None,
             snapshot: None,
             lifetimes,
             next_clean: 0,
+            settling: None,
         }
-    }
-
-    /// As a cache of `budget` bytes above a store, with what the store holds.
-    pub fn on_store(
-        lifetimes: Lifetimes,
-        max_parallelism: u32,
-        store: Box<dyn Store>,
-        budget: usize,
-    ) -> Self {
-        let mut state = Self::on_heap(lifetimes, max_parallelism);
-        state.cache = Some(Cache::new(store, budget, state.columns.len(), max_parallelism));
-        state
     }
 
     /// The slots of some keys, which are entered if they are new and brought into memory.
@@ -76,7 +92,7 @@ impl KeyedState {
         Ok(())
     }
 
-    fn grow(&mut self) {
+    pub(super) fn grow(&mut self) {
         let slots = self.keys.slots();
         self.columns.iter_mut().for_each(|column| column.grow(slots));
         if let Some(cache) = &mut self.cache {
@@ -89,10 +105,11 @@ impl KeyedState {
     /// # Errors
     /// If the store fails.
     pub fn load(&mut self, slots: &[Slot]) -> Result<()> {
-        match &mut self.cache {
-            Some(cache) => cache.load(slots, &mut self.keys, &mut self.columns),
-            None => Ok(()),
+        if let Some(cache) = &mut self.cache {
+            cache.load(slots, &mut self.keys, &mut self.columns)?;
         }
+        self.settle(slots);
+        Ok(())
     }
 
     /// Forgets those keys that have neither state nor timers any more.
@@ -123,7 +140,7 @@ impl KeyedState {
         values: &mut Packed,
         hold: &mut dyn FnMut(usize, HeldCell),
     ) {
-        self.columns[state].read(slots, whole_max, forms, values, hold);
+        self.columns[self.layout.live[state]].read(slots, whole_max, forms, values, hold);
     }
 
     /// The first key whose state would have more than `bytes_max` bytes after these changes, and
@@ -134,7 +151,7 @@ impl KeyedState {
         changes: impl Iterator<Item = StateChange<'a>> + Clone,
         bytes_max: usize,
     ) -> Option<(Slot, usize)> {
-        self.columns[state].find_oversized(changes, bytes_max)
+        self.columns[self.layout.live[state]].find_oversized(changes, bytes_max)
     }
 
     /// Applies changes to one state of loaded keys in order.
@@ -146,7 +163,8 @@ impl KeyedState {
         if self.snapshot.is_some() && self.cache.is_none() {
             changes.clone().for_each(|change| self.about_to_change(change.slot));
         }
-        let Self { columns, keys, cache, .. } = self;
+        let Self { columns, keys, cache, layout, .. } = self;
+        let state = layout.live[state];
         let column = &mut columns[state];
         match cache {
             None => changes.for_each(|change| match column.apply(change) {
@@ -205,7 +223,7 @@ impl KeyedState {
         }
     }
 
-    fn about_to_change(&mut self, slot: Slot) {
+    pub(super) fn about_to_change(&mut self, slot: Slot) {
         if let Some(mut cursor) = self.snapshot.take() {
             cursor.take(slot, self.rows());
             self.snapshot = Some(cursor);
@@ -262,7 +280,8 @@ impl KeyedState {
             return;
         }
         let slots = self.keys.slots();
-        let wanted = self.lifetimes.states().iter().zip(&horizons);
+        let states = self.lifetimes.states();
+        let wanted = states.iter().zip(&horizons);
         let keys = wanted
             .filter(|(_, horizon)| horizon.is_some())
             .filter_map(|(state, _)| state.ttl.map(|ttl| ttl.cleanup_incrementally as usize))
@@ -293,33 +312,41 @@ impl KeyedState {
         }
     }
 
-    /// Adds an entry of a snapshot. `state_of` says which of this partition's states an entry's
-    /// index means, and what becomes of its access times.
+    /// Adds an entry of a snapshot that had the same columns, or the first of them. What nobody
+    /// wants any more is left out.
     ///
     /// # Errors
     /// If the entry cannot be, or the store fails.
-    pub fn restore_entry(&mut self, entry: Entry<'_>, state_of: &[(usize, Restamp)]) -> Result<()> {
-        let slot = self.keys.enter(entry.key, KeyHash::of(entry.key));
-        self.grow();
+    pub fn restore_entry(&mut self, entry: Entry<'_>) -> Result<()> {
         let domain = match entry.kind {
             EntryKind::EventTimer => TimeDomain::Event,
             EntryKind::ProcessingTimer => TimeDomain::Processing,
             EntryKind::State(index) => {
-                let state = state_of.get(usize::from(index)).copied();
-                let found = state.ok_or_else(|| malformed("it has a state of no name"))?;
-                let (state, restamp) = found;
-                let restamped = restamp.apply(entry.value, self.columns[state].kind());
-                return self.restore_cell(slot, state, restamped.as_deref().unwrap_or(entry.value));
+                let column = usize::from(index);
+                let of = self.layout.columns.get(column);
+                let of = of.ok_or_else(|| malformed("it has a state of no name"))?;
+                if of.fate == Fate::Gone {
+                    return Ok(());
+                }
+                let slot = self.restore_key(entry.key);
+                return self.restore_cell(slot, column, entry.value);
             }
         };
+        let slot = self.restore_key(entry.key);
         let time = entry.value.try_into().map_err(|_| malformed("it has a timer of no time"))?;
         self.register_timer(domain, slot, i64::from_le_bytes(time));
         Ok(())
     }
 
+    fn restore_key(&mut self, key: &[u8]) -> Slot {
+        let slot = self.keys.enter(key, KeyHash::of(key));
+        self.grow();
+        slot
+    }
+
     fn restore_cell(&mut self, slot: Slot, state: usize, value: &[u8]) -> Result<()> {
-        if self.cache.is_some() {
-            self.load(&[slot])?;
+        if let Some(cache) = &mut self.cache {
+            cache.load(&[slot], &mut self.keys, &mut self.columns)?;
         } else if self.columns[state].length(slot).is_none() {
             self.keys.retain(slot);
         }

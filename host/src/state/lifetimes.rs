@@ -3,16 +3,15 @@
 //! The function decides what it sees; the host removes what it would not look at any more: beside
 //! the records on the heap, when something is written whole, and when RocksDB compacts.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, RwLock};
 
 use super::cell::{self, Encoded};
 use super::entry::{Entry, EntryKind};
+use super::layout::{Fate, StateForm};
 use super::store::FrozenEntries;
 use crate::error::Result;
-use crate::model::{
-    KeyGroup, STAMP_BYTES, StateDeclaration, StateKind, TIME_NONE, TimeDomain, Ttl, is_expired,
-};
+use crate::model::{KeyGroup, STAMP_BYTES, StateKind, TIME_NONE, TimeDomain, Ttl, is_expired};
 
 /// What is known of one state of a partition.
 #[derive(Debug, Clone, Copy)]
@@ -23,16 +22,18 @@ pub struct StateSettings {
     pub ttl: Option<Ttl>,
 }
 
-impl From<&StateDeclaration> for StateSettings {
-    fn from(declared: &StateDeclaration) -> Self {
-        Self { kind: declared.kind, ttl: declared.ttl }
+impl From<&StateForm> for StateSettings {
+    fn from(column: &StateForm) -> Self {
+        // What no function declares in this form does not age by what one said of it before.
+        let ttl = column.ttl.filter(|_| column.fate == Fate::Live);
+        Self { kind: column.kind, ttl }
     }
 }
 
-/// The states of a partition, and what its clocks say. Clones share the clocks.
+/// The states of a partition, column by column, and what its clocks say. Clones share both.
 #[derive(Debug, Clone)]
 pub struct Lifetimes {
-    states: Arc<[StateSettings]>,
+    states: Arc<RwLock<Arc<[StateSettings]>>>,
     clocks: Arc<Clocks>,
 }
 
@@ -50,12 +51,18 @@ impl Lifetimes {
     pub fn new(states: impl IntoIterator<Item = StateSettings>) -> Self {
         let clock = || AtomicI64::new(TIME_NONE);
         let clocks = Clocks { watermark: clock(), processing: clock() };
-        Self { states: states.into_iter().collect(), clocks: Arc::new(clocks) }
+        let states = Arc::new(RwLock::new(states.into_iter().collect()));
+        Self { states, clocks: Arc::new(clocks) }
     }
 
-    /// The states in the order of their declaration.
-    pub fn states(&self) -> &[StateSettings] {
-        &self.states
+    /// The states in the order of their columns.
+    pub fn states(&self) -> Arc<[StateSettings]> {
+        self.states.read().expect("nobody panics with this lock").clone()
+    }
+
+    /// Changes what is known of the states.
+    pub(super) fn set_states(&self, states: impl Iterator<Item = StateSettings>) {
+        *self.states.write().expect("nobody panics with this lock") = states.collect();
     }
 
     /// Sets the clocks: the watermark in force and the host's clock.
@@ -71,7 +78,7 @@ impl Lifetimes {
             let ttl = state.ttl.filter(|ttl| matters(ttl))?;
             self.horizon(&ttl)
         };
-        self.states.iter().map(of).collect()
+        self.states().iter().map(of).collect()
     }
 
     fn horizon(&self, ttl: &Ttl) -> Option<i64> {
@@ -85,14 +92,15 @@ impl Lifetimes {
     /// Whether some state is cleaned up when files are compacted.
     #[cfg(feature = "rocksdb")]
     pub(super) fn clean_up_in_compaction(&self) -> bool {
-        self.states.iter().any(|state| state.ttl.is_some_and(|ttl| ttl.cleanup_in_compaction))
+        self.states().iter().any(|state| state.ttl.is_some_and(|ttl| ttl.cleanup_in_compaction))
     }
 
     /// Whether everything in a cell that is being compacted has expired. One of which something is
     /// left stays whole.
     #[cfg(feature = "rocksdb")]
     pub(super) fn has_expired(&self, state: u16, stored: &[u8]) -> bool {
-        let settings = self.states.get(usize::from(state));
+        let states = self.states();
+        let settings = states.get(usize::from(state));
         let ttl = settings.and_then(|state| state.ttl.filter(|ttl| ttl.cleanup_in_compaction));
         match (settings, ttl.and_then(|ttl| self.horizon(&ttl))) {
             (Some(settings), Some(horizon)) => {
@@ -194,7 +202,7 @@ impl Alive {
         lifetimes: &Lifetimes,
         horizons: Horizons,
     ) -> Self {
-        Self { entries, states: lifetimes.states.clone(), horizons }
+        Self { entries, states: lifetimes.states(), horizons }
     }
 }
 
@@ -220,8 +228,8 @@ impl FrozenEntries for Alive {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{KeyHash, Packed, TIME_END, TtlUpdate, TtlVisibility};
-    use crate::state::{KeyedState, SnapshotForm, entry};
+    use crate::model::{KeyHash, Packed, StateDeclaration, TIME_END, TtlUpdate, TtlVisibility};
+    use crate::state::{KeyedState, Layout, SnapshotForm, entry};
 
     /// A time to live of 10 ms.
     fn ttl(domain: TimeDomain) -> Ttl {
@@ -312,12 +320,19 @@ mod tests {
 
     /// Keys of which each was accessed at the time of its number.
     fn filled(keys: u8) -> KeyedState {
-        let lifetimes = lifetimes(StateKind::Value);
-        let mut state = KeyedState::on_heap(lifetimes, 1);
+        let declared = StateDeclaration {
+            name: "value".into(),
+            kind: StateKind::Value,
+            schema_version: 1,
+            type_name: String::new(),
+            ttl: Some(ttl(TimeDomain::Event)),
+        };
+        let ttl = declared.ttl;
+        let mut state = KeyedState::on_heap(Layout::new(&[declared], &[ttl]), 1);
         for key in 0..keys {
             let value = stamped(key.into(), b"");
             let entry = Entry { kind: EntryKind::State(0), key: &[key], value: &value };
-            state.restore_entry(entry, &[(0, Restamp::Keep)]).expect("it fits");
+            state.restore_entry(entry).expect("it fits");
         }
         state
     }

@@ -17,25 +17,31 @@ mod column;
 pub mod entry;
 mod key_table;
 mod keyed;
+mod layout;
 mod lifetimes;
 mod long;
 mod operator_state;
 #[cfg(feature = "rocksdb")]
 pub mod rocksdb;
+mod settling;
 mod snapshot;
 mod store;
 #[cfg(all(test, feature = "rocksdb"))]
 mod tests;
 mod timers;
 
-pub use cell::LONG_BYTES;
+pub use cell::{LONG_BYTES, is_encoding};
 pub use column::{Held, HeldCell, StateChange};
 pub use key_table::{KeyTable, Slot};
 pub use keyed::KeyedState;
+pub use layout::{Fate, Layout, Move, Stamps, StateForm};
 pub use lifetimes::{Lifetimes, Restamp, StateSettings};
 pub use long::{LongList, LongMap};
-pub use operator_state::{OperatorCell, OperatorState, kind_of, redistribute};
-pub use store::{Frozen, FrozenEntries, LocalFile, LocalTables, Store, StoredKey};
+pub use operator_state::{
+    OperatorCell, OperatorForm, OperatorState, OperatorStateColumn, changed_forms, redistribute,
+};
+pub use settling::CellToMigrate;
+pub use store::{Frozen, FrozenEntries, LocalFile, LocalTables, Scanned, Store, StoredKey};
 pub use timers::Timers;
 
 /// How a snapshot is written.

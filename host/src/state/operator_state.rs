@@ -7,17 +7,74 @@ use std::borrow::Cow;
 
 use super::cell::{self, Cell};
 use super::entry::{self, Entry, EntryKind};
-use crate::model::{
-    Fault, FaultReason, OperatorStateDeclaration, Packed, Redistribution, StateKind,
-};
+use crate::model::{Fault, FaultReason, OperatorStateDeclaration, Packed, Redistribution};
+
+/// One operator state, without what it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OperatorForm {
+    /// Its name.
+    pub name: String,
+    /// Which operations it has, and who gets what of it at another parallelism.
+    pub redistribution: Redistribution,
+    /// The version of its encoding.
+    pub schema_version: u32,
+    /// For people.
+    pub type_name: String,
+    /// Whether the function declares it. If not it is kept for the function before, which may come
+    /// back.
+    pub is_declared: bool,
+}
+
+impl From<&OperatorStateDeclaration> for OperatorForm {
+    fn from(declared: &OperatorStateDeclaration) -> Self {
+        Self {
+            name: declared.name.clone(),
+            redistribution: declared.redistribution,
+            schema_version: declared.schema_version,
+            type_name: declared.type_name.clone(),
+            is_declared: true,
+        }
+    }
+}
+
+/// The operator states of a function that comes after one with these: the declared ones in their
+/// order, then those that only functions before it declared.
+pub fn changed_forms(
+    before: &[OperatorForm],
+    declared: &[OperatorStateDeclaration],
+) -> Vec<OperatorForm> {
+    let forms = declared.iter().map(OperatorForm::from);
+    let is_kept = |form: &&OperatorForm| declared.iter().all(|state| state.name != form.name);
+    let kept = before.iter().filter(is_kept);
+    let kept = kept.map(|form| OperatorForm { is_declared: false, ..form.clone() });
+    forms.chain(kept).collect()
+}
 
 /// All operator states of a partition.
 #[derive(Debug)]
 pub struct OperatorState {
-    kinds: Vec<StateKind>,
+    forms: Vec<OperatorForm>,
+    /// By form.
     cells: Vec<Option<Cell>>,
+    /// By form, the version that the cell has.
+    versions: Vec<u32>,
     /// Whether calls have made it what it is, in this run or in those that it goes on from.
     has_begun: bool,
+    /// Whether the instance holds it as it is.
+    is_known: bool,
+    /// Whether another instance gets the same calls, which must see it whole each time.
+    is_shared: bool,
+}
+
+/// One declared operator state for a call, as the contract's `operator-state`.
+#[derive(Debug, Clone)]
+pub enum OperatorStateColumn<'a> {
+    /// No call has been applied yet.
+    NotBegun,
+    /// All of it.
+    Whole(Cow<'a, [u8]>),
+    /// What the last call on this instance left: its effects have been applied.
+    AsLeft,
 }
 
 /// What one partition left of one operator state: encoded as the state of a key, nothing if it was
@@ -27,25 +84,105 @@ pub type OperatorCell = Vec<u8>;
 impl OperatorState {
     /// Without anything yet.
     pub fn new(declared: &[OperatorStateDeclaration]) -> Self {
+        let forms: Vec<OperatorForm> = declared.iter().map(OperatorForm::from).collect();
         Self {
-            kinds: declared.iter().map(|state| kind_of(state.redistribution)).collect(),
-            cells: declared.iter().map(|_| None).collect(),
+            cells: forms.iter().map(|_| None).collect(),
+            versions: forms.iter().map(|form| form.schema_version).collect(),
+            forms,
             has_begun: false,
+            is_known: false,
+            is_shared: false,
         }
     }
 
-    /// With what redistribution gave this partition: one for each declared state.
-    pub fn restored(declared: &[OperatorStateDeclaration], cells: Vec<OperatorCell>) -> Self {
-        let mut state = Self { has_begun: true, ..Self::new(declared) };
-        for ((cell, kind), bytes) in state.cells.iter_mut().zip(&state.kinds).zip(cells) {
-            *cell = (!bytes.is_empty()).then(|| Cell::of(*kind, &bytes));
+    /// With what redistribution gave this partition: one cell for each form, of the version that it
+    /// has.
+    pub fn restored(forms: Vec<OperatorForm>, cells: Vec<(OperatorCell, u32)>) -> Self {
+        let whole = |(form, (bytes, _)): (&OperatorForm, &(OperatorCell, u32))| {
+            (!bytes.is_empty()).then(|| Cell::of(form.redistribution.kind(), bytes))
+        };
+        Self {
+            cells: forms.iter().zip(&cells).map(whole).collect(),
+            versions: cells.iter().map(|(_, version)| *version).collect(),
+            forms,
+            has_begun: true,
+            is_known: false,
+            is_shared: false,
         }
-        state
+    }
+
+    /// Changes the states to those of another function, between two calls. What it does not declare
+    /// is kept.
+    pub fn change(&mut self, declared: &[OperatorStateDeclaration]) {
+        let forms = changed_forms(&self.forms, declared);
+        let before: Vec<_> = std::mem::take(&mut self.forms);
+        let had = |form: &OperatorForm| before.iter().position(|had| had.name == form.name);
+        let places: Vec<Option<usize>> = forms.iter().map(had).collect();
+        self.versions = places
+            .iter()
+            .zip(&forms)
+            .map(|(place, form)| place.map_or(form.schema_version, |place| self.versions[place]))
+            .collect();
+        self.cells = places.iter().map(|place| self.cells[(*place)?].take()).collect();
+        self.forms = forms;
+        self.is_known = false;
+    }
+
+    /// Forgets what was kept for the function before.
+    pub fn release_kept(&mut self) {
+        let declared = self.declared();
+        self.forms.truncate(declared);
+        self.cells.truncate(declared);
+        self.versions.truncate(declared);
     }
 
     /// How many the function declares.
-    pub fn count(&self) -> usize {
-        self.kinds.len()
+    fn declared(&self) -> usize {
+        self.forms.iter().take_while(|form| form.is_declared).count()
+    }
+
+    /// The first state whose cell has an older version than its function wants: its index, that
+    /// version, and what it holds. A state without anything has every version.
+    pub fn to_migrate(&mut self) -> Option<(usize, u32, Vec<u8>)> {
+        for index in 0..self.declared() {
+            match &self.cells[index] {
+                None => self.versions[index] = self.forms[index].schema_version,
+                Some(cell) if self.versions[index] < self.forms[index].schema_version => {
+                    return Some((index, self.versions[index], cell.encoded().into_owned()));
+                }
+                Some(_) => {}
+            }
+        }
+        None
+    }
+
+    /// Takes over what a state holds one version later; nothing if nothing is left.
+    pub fn put_migrated(&mut self, index: usize, cell: Option<&[u8]>) {
+        let kind = self.forms[index].redistribution.kind();
+        self.cells[index] = cell.map(|cell| Cell::of(kind, cell));
+        self.versions[index] += 1;
+    }
+
+    /// The name of a state.
+    pub fn name(&self, index: usize) -> &str {
+        &self.forms[index].name
+    }
+
+    /// All of it for a call, after which the instance holds what it has made of it, whether that
+    /// is applied or not.
+    pub fn for_call(&mut self) -> Vec<OperatorStateColumn<'_>> {
+        let is_known = std::mem::replace(&mut self.is_known, false) && !self.is_shared;
+        let column = |state| match (is_known, self.has_begun) {
+            (true, _) => OperatorStateColumn::AsLeft,
+            (false, true) => OperatorStateColumn::Whole(self.get(state)),
+            (false, false) => OperatorStateColumn::NotBegun,
+        };
+        (0..self.declared()).map(column).collect()
+    }
+
+    /// Says whether another instance gets the same calls, which must see it whole each time.
+    pub fn set_shared(&mut self, is_shared: bool) {
+        self.is_shared = is_shared;
     }
 
     /// Whether calls have made it what it is.
@@ -89,39 +226,32 @@ impl OperatorState {
         entries.map(|one| one.bytes.len() + 8 * one.len()).sum::<usize>() + before
     }
 
-    /// Notes that a call has been applied, which may have changed nothing.
-    pub fn begin(&mut self) {
-        self.has_begun = true;
-    }
-
-    /// Applies changes to one state in order.
-    pub fn apply(&mut self, state: usize, operations: &[u8], entries: &Packed) {
-        let cell = &mut self.cells[state];
-        for (&operation, entry) in operations.iter().zip(entries.iter()) {
-            cell::apply(cell, self.kinds[state], operation, entry);
+    /// Applies what a call did, which may be nothing: changes to a state each, as its index, the
+    /// operations and the entries.
+    pub fn apply<'a>(&mut self, changes: impl Iterator<Item = (usize, &'a [u8], &'a Packed)>) {
+        for (state, operations, entries) in changes {
+            let kind = self.forms[state].redistribution.kind();
+            let cell = &mut self.cells[state];
+            for (&operation, entry) in operations.iter().zip(entries.iter()) {
+                cell::apply(cell, kind, operation, entry);
+            }
         }
+        self.has_begun = true;
+        self.is_known = true;
     }
 
     /// All of it as entries of a checkpoint, also states that are empty; none if no call has made
     /// it anything.
     pub fn snapshot(&self) -> Option<Vec<u8>> {
-        if !self.has_begun || self.kinds.is_empty() {
+        if !self.has_begun || self.forms.is_empty() {
             return None;
         }
         let mut bytes = Vec::new();
-        for (index, _) in (0..).zip(&self.kinds) {
+        for (index, _) in (0..).zip(&self.forms) {
             let value = &*self.get(usize::from(index));
             entry::push(&mut bytes, Entry { kind: EntryKind::State(index), key: b"", value });
         }
         Some(bytes)
-    }
-}
-
-/// The kind of state that is redistributed so.
-pub fn kind_of(redistribution: Redistribution) -> StateKind {
-    match redistribution {
-        Redistribution::EvenSplit | Redistribution::Union => StateKind::List,
-        Redistribution::Broadcast => StateKind::Map,
     }
 }
 
@@ -209,7 +339,7 @@ mod tests {
         }];
         let mut state = OperatorState::new(&declared);
         assert_eq!(state.snapshot(), None);
-        state.begin();
+        state.apply(std::iter::empty());
         let entries = state.snapshot().expect("it has begun");
         let read: Vec<_> = entry::read(&entries).map(|one| one.expect("whole").value).collect();
         assert_eq!(read, [b""]);

@@ -81,7 +81,8 @@ impl Cursor {
             let Some(value) = column.get(slot) else { continue };
             let value = &*value;
             let kind = EntryKind::State(index);
-            let horizon = self.horizons[usize::from(index)];
+            // A column that is younger than the snapshot has nothing that is copied.
+            let horizon = self.horizons.get(usize::from(index)).copied().flatten();
             match horizon.map(|horizon| remains(value, column.kind(), horizon)) {
                 None | Some(Remains::All) => entry::push(bytes, Entry { kind, key, value }),
                 Some(Remains::Some(left)) => entry::push(bytes, Entry { kind, key, value: &left }),

@@ -27,6 +27,10 @@ pub trait Store: Send + Debug {
     fn load(&mut self, wanted: &[StoredKey<'_>], found: &mut dyn FnMut(usize, &[u8]))
     -> Result<()>;
 
+    /// The keys that lie behind a place in the store, at most so many, and the place after them;
+    /// none if there are no more. Without a place, the first ones.
+    fn scan(&mut self, after: Option<&[u8]>, keys_max: usize) -> Result<Scanned>;
+
     /// Puts cells, or removes them, all at once.
     fn write(&mut self, changes: &mut [(StoredKey<'_>, Option<&[u8]>)]) -> Result<()>;
 
@@ -36,6 +40,9 @@ pub trait Store: Send + Debug {
     /// Freezes what has been written, to be read by another thread.
     fn freeze_entries(&mut self) -> Result<Box<dyn FrozenEntries>>;
 }
+
+/// Some keys of a store, of which one may come again, and the place after them, if there are more.
+pub type Scanned = (Vec<Vec<u8>>, Option<Vec<u8>>);
 
 /// What a store held at one moment.
 pub trait FrozenEntries: Send {

@@ -8,17 +8,18 @@ use wasmtime::component::types::ComponentItem;
 use super::bindings::{OperatorPre, declarations};
 use super::guest_state::GuestState;
 use super::instance::Instance;
+use super::migrations::{Migration, check_steps};
 use super::{Engine, LogSink, ttl};
 use crate::error::{Error, Result};
 use crate::model::{
-    Declaration, Fault, Format, Input, Kind, Limits, OperatorStateDeclaration, Output, Parameter,
-    Redistribution, StateDeclaration, StateKind,
+    Declaration, Digest, Fault, Format, Input, Kind, Limits, OperatorStateDeclaration, Output,
+    Parameter, Redistribution, StateDeclaration, StateKind,
 };
 
 /// The version of the contract that this host runs: that of the package in `wit/`.
 pub const CONTRACT_VERSION: &str = "0.1.0";
 
-const CONTRACT_PACKAGE: &str = "tidegate:function/";
+pub(super) const CONTRACT_PACKAGE: &str = "tidegate:function/";
 
 /// The interface of the contract that reads long lists and maps.
 const HELD_STATE: &str = "held-state";
@@ -35,9 +36,12 @@ pub struct Component {
 struct Inner {
     engine: Engine,
     name: String,
+    bytes: Arc<[u8]>,
+    digest: Digest,
     pre: OperatorPre<GuestState>,
     imports: Vec<String>,
     declaration: Declaration,
+    migrations: Vec<Migration>,
 }
 
 impl std::fmt::Debug for Component {
@@ -64,18 +68,17 @@ impl Component {
         Self::from_bytes(engine, &name, &bytes)
     }
 
-    /// Compiles a component. `name` is for messages.
+    /// Compiles a component, or finds it compiled in the engine's cache. `name` is for messages.
     ///
     /// # Errors
     /// If the bytes are no component, import what the host does not offer, lack an export of the
     /// contract, speak another version of it, or declare nonsense.
     pub fn from_bytes(engine: &Engine, name: &str, bytes: &[u8]) -> Result<Self> {
         check_preamble(name, bytes)?;
-        let invalid = |cause: wasmtime::Error| {
-            Error::input(format!("{name} is not a valid component")).caused_by(cause)
-        };
-        let component = wasmtime::component::Component::from_binary(engine.wasmtime(), bytes)
-            .map_err(invalid)?;
+        let digest = Digest::of(bytes);
+        let kept = engine.cache().and_then(|cache| cache.load(engine.wasmtime(), &digest));
+        let is_kept = kept.is_some();
+        let component = kept.map_or_else(|| compile(engine, name, bytes), Ok)?;
         let imports = check_imports(engine, name, &component)?;
         check_exports(engine, name, &component)?;
         let mismatch = |cause: wasmtime::Error| {
@@ -85,15 +88,34 @@ impl Component {
         };
         let pre = engine.linker().instantiate_pre(&component).map_err(mismatch)?;
         let pre = OperatorPre::new(pre).map_err(mismatch)?;
-        let declaration = describe(engine, name, &pre)?;
+        let (declaration, migrations) = describe(engine, name, &pre)?;
         check_declaration(name, &declaration)?;
-        let inner = Inner { engine: engine.clone(), name: name.into(), pre, imports, declaration };
+        check_steps(name, &migrations, &declaration)?;
+        // Only now: what is refused is not worth its place.
+        if let Some(cache) = engine.cache().filter(|_| !is_kept) {
+            cache.store(engine.wasmtime(), &digest, &component);
+        }
+        let inner = Inner {
+            engine: engine.clone(),
+            name: name.into(),
+            bytes: bytes.into(),
+            digest,
+            pre,
+            imports,
+            declaration,
+            migrations,
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
     /// What the function says about itself.
     pub fn declaration(&self) -> &Declaration {
         &self.inner.declaration
+    }
+
+    /// The steps by which it takes older state to its own schema versions.
+    pub fn migrations(&self) -> &[Migration] {
+        &self.inner.migrations
     }
 
     /// What it imports: interfaces of the contract, or nothing.
@@ -112,7 +134,18 @@ impl Component {
         &self.inner.name
     }
 
-    pub(super) fn engine(&self) -> &Engine {
+    /// The file that it was made from.
+    pub fn bytes(&self) -> &Arc<[u8]> {
+        &self.inner.bytes
+    }
+
+    /// The digest of that file.
+    pub fn digest(&self) -> &Digest {
+        &self.inner.digest
+    }
+
+    /// What compiled it.
+    pub fn engine(&self) -> &Engine {
         &self.inner.engine
     }
 
@@ -131,6 +164,11 @@ fn check_preamble(name: &str, bytes: &[u8]) -> Result<()> {
         }
         _ => Err(Error::input(format!("{name} is not a wasm file"))),
     }
+}
+
+fn compile(engine: &Engine, name: &str, bytes: &[u8]) -> Result<wasmtime::component::Component> {
+    wasmtime::component::Component::from_binary(engine.wasmtime(), bytes)
+        .map_err(|cause| Error::input(format!("{name} is not a valid component")).caused_by(cause))
 }
 
 /// Refuses every import that is not the host interface of this version, by name.
@@ -196,7 +234,11 @@ fn other_version(name: &str, interface: &str) -> Error {
 }
 
 /// Asks a throw-away instance what it is.
-fn describe(engine: &Engine, name: &str, pre: &OperatorPre<GuestState>) -> Result<Declaration> {
+fn describe(
+    engine: &Engine,
+    name: &str,
+    pre: &OperatorPre<GuestState>,
+) -> Result<(Declaration, Vec<Migration>)> {
     let faulted = |fault: Fault| {
         let mut error =
             Error::input(format!("{name} faulted when asked to describe itself: {fault}"));
@@ -205,8 +247,9 @@ fn describe(engine: &Engine, name: &str, pre: &OperatorPre<GuestState>) -> Resul
         }
         error
     };
-    let declaration = Instance::describe(engine, pre, &Limits::default(), LogSink::none());
-    Ok(convert(declaration.map_err(faulted)?))
+    let described = Instance::describe(engine, pre, &Limits::default(), LogSink::none());
+    let (declaration, migrations) = described.map_err(faulted)?;
+    Ok((convert(declaration), migrations))
 }
 
 fn convert(declared: declarations::Declaration) -> Declaration {

@@ -1,6 +1,8 @@
 //! What a call returned, checked. Everything here came from untrusted code and is hostile until
 //! [`check`] has seen it: after that, every index is in range and every column is well formed.
 
+use serde::Serialize;
+
 use super::bindings::types;
 use crate::model::{
     Declaration, Fault, FaultReason, Format, Limits, Packed, Redistribution, STAMP_BYTES,
@@ -55,6 +57,13 @@ pub struct OperatorStateChanges {
     pub entries: Packed,
 }
 
+impl Effects {
+    /// The changes of operator states: which, the operations and the entries.
+    pub fn operator_changes(&self) -> impl Iterator<Item = (usize, &[u8], &Packed)> {
+        self.operator_states.iter().map(|one| (one.state, &*one.operations, &one.entries))
+    }
+}
+
 /// When a source wants to be polled again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NextPoll {
@@ -67,7 +76,8 @@ pub enum NextPoll {
 }
 
 /// What happens to a timer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum TimerOperation {
     /// It will fire.
     Register,
@@ -235,19 +245,15 @@ fn check_operator_states(
         if std::mem::replace(&mut seen[state], true) {
             return Err(format!("{what} has two columns of changes"));
         }
-        let kind = match declared.redistribution {
-            Redistribution::EvenSplit | Redistribution::Union => StateKind::List,
-            Redistribution::Broadcast if !is_broadcast => {
-                return Err(format!(
-                    "{what} is broadcast state, which only records of the broadcast input may \
-                     change: others do not reach every partition"
-                ));
-            }
-            Redistribution::Broadcast => StateKind::Map,
-        };
+        if declared.redistribution == Redistribution::Broadcast && !is_broadcast {
+            return Err(format!(
+                "{what} is broadcast state, which only records of the broadcast input may \
+                 change: others do not reach every partition"
+            ));
+        }
         let entries = check_packed(column.entries, &what)?;
         check_length(column.operations.len(), entries.len(), &format!("the operations of {what}"))?;
-        check_operations(kind, false, &column.operations, &entries)
+        check_operations(declared.redistribution.kind(), false, &column.operations, &entries)
             .map_err(|problem| format!("{what} {problem}"))?;
         Ok(OperatorStateChanges { state, operations: column.operations, entries })
     };

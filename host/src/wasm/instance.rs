@@ -4,7 +4,6 @@
 //! everything it returns is checked by `effects`. After a trap an instance is dead; its owner opens
 //! another.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use wasmtime::{Store, Trap, WasmBacktrace};
@@ -13,9 +12,10 @@ use super::bindings::{self, Operator, OperatorPre, types};
 use super::effects::{self, Effects, Extent, NextPoll};
 use super::engine::TICK;
 use super::guest_state::{GuestState, LogSink, printable};
+use super::migrations::{self, Migrated, Migration};
 use super::{Component, Engine, bindings::declarations, ttl};
 use crate::model::{Fault, FaultReason, Limits, Packed, TimeDomain, Ttl};
-use crate::state::Held;
+use crate::state::{Held, OperatorStateColumn};
 
 /// What an instance is told about its place in the job.
 #[derive(Debug, Clone)]
@@ -41,19 +41,8 @@ pub struct StateColumn {
     pub values: Packed,
 }
 
-/// One declared operator state, as the contract's `operator-state`.
-#[derive(Debug, Clone)]
-pub enum OperatorStateColumn<'a> {
-    /// No call has been applied yet.
-    NotBegun,
-    /// All of it.
-    Whole(Cow<'a, [u8]>),
-    /// What the last call on this instance left: its effects have been applied.
-    AsLeft,
-}
-
 /// What a call is about.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum CallInput<'a> {
     /// Records to process.
     Records {
@@ -99,6 +88,7 @@ pub struct Call<'a> {
 /// A component that has been opened and can be called.
 pub struct Instance {
     store: Store<GuestState>,
+    raw: wasmtime::component::Instance,
     guest: Operator,
     component: Component,
     limits: Limits,
@@ -123,7 +113,8 @@ impl Instance {
         limits: &Limits,
         log: LogSink,
     ) -> Result<Self, Fault> {
-        let (mut store, guest) = instantiate(component.engine(), component.pre(), limits, log)?;
+        let opened = instantiate(component.engine(), component.pre(), limits, log)?;
+        let (mut store, raw, guest) = opened;
         let parameters: Vec<(&str, &str)> =
             context.params.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let ttl: Vec<_> =
@@ -139,19 +130,50 @@ impl Instance {
         let answer = guest.tidegate_function_function().call_open(&mut store, context);
         finish(&mut store, limits, answer)?.map_err(|fault| convert_fault(fault, 0))?;
         let (component, limits) = (component.clone(), limits.clone());
-        Ok(Self { store, guest, component, limits, stamped })
+        Ok(Self { store, raw, guest, component, limits, stamped })
     }
 
-    /// Asks a fresh instance what it is.
+    /// Asks a fresh instance what it is, and which migrations it has.
     pub(super) fn describe(
         engine: &Engine,
         pre: &OperatorPre<GuestState>,
         limits: &Limits,
         log: LogSink,
-    ) -> Result<declarations::Declaration, Fault> {
-        let (mut store, guest) = instantiate(engine, pre, limits, log)?;
+    ) -> Result<(declarations::Declaration, Vec<Migration>), Fault> {
+        let (mut store, raw, guest) = instantiate(engine, pre, limits, log)?;
         let answer = guest.tidegate_function_function().call_describe(&mut store);
-        finish(&mut store, limits, answer)
+        let declaration = finish(&mut store, limits, answer)?;
+        let Some(interface) = migrations::find(&mut store, &raw) else {
+            return Ok((declaration, Vec::new()));
+        };
+        prepare(&mut store, limits);
+        let answer = migrations::describe(&mut store, &raw, &interface);
+        Ok((declaration, finish(&mut store, limits, answer)?))
+    }
+
+    /// Takes the state `state` of some keys from schema version `from_version` to the next: a step
+    /// that the component has.
+    ///
+    /// # Errors
+    /// A fault, with the index of the cell if the function knows it.
+    pub fn migrate(
+        &mut self,
+        state: &str,
+        from_version: u32,
+        keys: &Packed,
+        values: &Packed,
+    ) -> Result<Migrated, Fault> {
+        prepare(&mut self.store, &self.limits);
+        let interface = migrations::find(&mut self.store, &self.raw).ok_or_else(|| {
+            Fault::new(FaultReason::BadEffects, "the function exports no migrations")
+        })?;
+        let (store, raw) = (&mut self.store, &self.raw);
+        let step = (state, from_version);
+        let answer =
+            migrations::migrate(store, raw, &interface, step, packed(keys), packed(values));
+        let answer = finish(&mut self.store, &self.limits, answer)?;
+        let migrated = answer.map_err(|fault| convert_fault(fault, keys.len()))?;
+        migrations::check(migrated, keys.len())
     }
 
     /// Makes one call and checks its effects. After a fault that does not leave the instance
@@ -294,7 +316,7 @@ fn instantiate(
     pre: &OperatorPre<GuestState>,
     limits: &Limits,
     log: LogSink,
-) -> Result<(Store<GuestState>, Operator), Fault> {
+) -> Result<(Store<GuestState>, wasmtime::component::Instance, Operator), Fault> {
     let state = GuestState::new(limits, log);
     let mut store = Store::new(engine.wasmtime(), state);
     store.limiter(|state| state);
@@ -302,9 +324,11 @@ fn instantiate(
     // name the same bytes many times over.
     store.set_hostcall_fuel(limits.memory_bytes.saturating_add(limits.output_bytes).max(128 << 20));
     prepare(&mut store, limits);
-    let guest = pre.instantiate(&mut store);
+    let raw = pre.instance_pre().instantiate(&mut store);
+    let raw = finish(&mut store, limits, raw)?;
+    let guest = Operator::new(&mut store, &raw);
     let guest = finish(&mut store, limits, guest)?;
-    Ok((store, guest))
+    Ok((store, raw, guest))
 }
 
 /// Starts the clock of a call.

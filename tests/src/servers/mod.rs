@@ -1,7 +1,10 @@
-//! Real servers that tests start for themselves, each with a folder and a port of its own. What a
-//! machine lacks is said and skipped, but not in CI.
+//! Real servers that tests run against, each on free ports of this machine with a folder of its
+//! own. They end with the test's process, however that ends. What a machine lacks is said and
+//! skipped, but not in CI.
 
+pub mod kafka;
 pub mod mysql;
+mod process;
 
 use std::io::Write;
 use std::net::TcpListener;
@@ -11,10 +14,16 @@ use std::{env, io, thread};
 /// Between two looks at something that takes a while.
 const POLL: Duration = Duration::from_millis(20);
 
+/// Ports that nobody listens on.
+pub fn free_ports<const N: usize>() -> [u16; N] {
+    // Held until all are known, so that they differ.
+    let bound = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port is free"));
+    bound.map(|listener| listener.local_addr().expect("it is bound").port())
+}
+
 /// A port of this machine that nobody listens on now.
 pub fn free_port() -> u16 {
-    let bound = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    bound.expect("a port is free").port()
+    free_ports::<1>()[0]
 }
 
 /// Looks until it is so; fails the test with `what` if it is not within `most`.

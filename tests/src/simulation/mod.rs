@@ -22,7 +22,7 @@ use tidegate::error::{Error, Result};
 use tidegate::flow::{Event, Metrics, Step, StopFlag};
 use tidegate::job::attempt::{Attempt, Conductor, Ground, candidates, start_from_newest};
 use tidegate::job::{
-    Environment, NamedTask, Plan, Requests, Restore, RunOptions, Storages, finish,
+    CodeChoice, Environment, NamedTask, Plan, Requests, Restore, RunOptions, Storages, finish,
 };
 use tidegate::state::SnapshotForm;
 use tidegate::wasm::LogSink;
@@ -209,6 +209,8 @@ impl Simulation {
             requests: Arc::new(Requests::new(&plan.name, metrics.clone())),
             metrics,
             restore: Restore::Latest,
+            capture: None,
+            code: CodeChoice::Checkpoint,
         };
         let mut ground = Ground::open(plan, environment, &options)?;
         let mut failures = 0;

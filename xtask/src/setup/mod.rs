@@ -2,9 +2,10 @@
 //!
 //! Two parts, each of which names the Debian packages it still wants: `native` (what the host's
 //! build needs) and `guest_toolchain` (what compiles functions to wasm). `packages` installs them.
-//! Beside them the servers that tests start: `mysql`.
+//! Servers that only tests need: `mysql`, and `kafka`, which the test command fetches.
 
 mod guest_toolchain;
+pub mod kafka;
 mod mysql;
 mod native;
 mod packages;

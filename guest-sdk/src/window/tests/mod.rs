@@ -2,6 +2,7 @@
 
 mod behaviour;
 mod cost;
+mod migrations;
 mod model;
 mod random;
 mod settings;

@@ -139,7 +139,7 @@ impl Connector for Files {
     fn position(&self) -> SourcePosition {
         let split = self.current.as_ref().map(|(path, _)| name_of(path));
         let (offset, line) = if split.is_some() { self.buffer.place() } else { (0, 0) };
-        SourcePosition { done: self.done.clone(), split, offset, line, function: None }
+        SourcePosition { done: self.done.clone(), split, offset, line, ..Default::default() }
     }
 }
 

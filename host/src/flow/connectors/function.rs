@@ -11,9 +11,9 @@ use crate::checkpoint::manifest::{FunctionPosition, FunctionState, SourcePositio
 use crate::error::{Error, Result};
 use crate::flow::{BATCH_RECORDS_MAX, node_fault_error};
 use crate::job::plan::FunctionSourcePlan;
-use crate::model::{Fault, Packed};
-use crate::state::OperatorState;
-use crate::wasm::{Instance, LogSink, NextPoll, OpenContext, OperatorStateColumn};
+use crate::model::{Fault, OperatorStateDeclaration, Packed};
+use crate::state::{OperatorState, changed_forms};
+use crate::wasm::{Instance, LogSink, NextPoll, OpenContext};
 
 /// The word for the node in messages.
 const SOURCE: &str = "source";
@@ -28,8 +28,6 @@ pub struct FunctionSource {
     /// The names of its operator states.
     states: Vec<String>,
     state: OperatorState,
-    /// Whether the instance holds the state as it is.
-    is_known: bool,
     /// What the function sent last, and the index of the first record that has not been taken.
     records: Packed,
     taken: usize,
@@ -62,7 +60,6 @@ impl FunctionSource {
             instance,
             states: declared.iter().map(|state| state.name.clone()).collect(),
             state: OperatorState::new(declared),
-            is_known: false,
             records: Packed::default(),
             taken: 0,
             next: NextPoll::Now,
@@ -73,13 +70,14 @@ impl FunctionSource {
             return Ok(source);
         };
         if let Some(states) = &position.states {
-            let mut cells = vec![Vec::new(); declared.len()];
+            let version = |state: &OperatorStateDeclaration| (Vec::new(), state.schema_version);
+            let mut cells: Vec<_> = declared.iter().map(version).collect();
             for had in states {
                 let place = source.states.iter().position(|name| *name == had.name);
                 let place = place.ok_or_else(|| undeclared(id, &had.name))?;
-                cells[place].clone_from(&had.value);
+                cells[place].0.clone_from(&had.value);
             }
-            source.state = OperatorState::restored(declared, cells);
+            source.state = OperatorState::restored(changed_forms(&[], declared), cells);
         }
         position.records.iter().for_each(|record| source.records.push(record));
         source.next = match position.at_ms {
@@ -93,23 +91,11 @@ impl FunctionSource {
     }
 
     fn poll(&mut self, now: i64) -> Result<(), Fault> {
-        let is_known = std::mem::replace(&mut self.is_known, false);
-        let state = &self.state;
-        let column = |index| match (is_known, state.has_begun()) {
-            (true, _) => OperatorStateColumn::AsLeft,
-            (false, true) => OperatorStateColumn::Whole(state.get(index)),
-            (false, false) => OperatorStateColumn::NotBegun,
-        };
-        let columns: Vec<_> = (0..state.count()).map(column).collect();
         let most = u32::try_from(BATCH_RECORDS_MAX).expect("a batch is small");
-        let (effects, next) = self.instance.poll(most, &columns, now)?;
-        let changes = effects.operator_states.iter().map(|changes| &changes.entries);
+        let (effects, next) = self.instance.poll(most, &self.state.for_call(), now)?;
+        let changes = effects.operator_changes().map(|(.., entries)| entries);
         self.state.check_limit(changes, self.memory_bytes)?;
-        for changes in &effects.operator_states {
-            self.state.apply(changes.state, &changes.operations, &changes.entries);
-        }
-        self.state.begin();
-        self.is_known = true;
+        self.state.apply(effects.operator_changes());
         self.taken = 0;
         // It declares one output.
         let sent = effects.outputs.into_iter().next();

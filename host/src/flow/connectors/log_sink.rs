@@ -11,6 +11,9 @@ use crate::error::Result;
 use crate::flow::sink::PreparedFile;
 use crate::model::Batch;
 
+/// Refuses what the external system would not take, before anything holds on to it.
+pub(in crate::flow) type CheckBatch = Box<dyn Fn(&Batch) -> Result<()> + Send>;
+
 /// Which logs a writer makes.
 pub(in crate::flow) struct LogSettings {
     /// The sink's id.
@@ -23,6 +26,8 @@ pub(in crate::flow) struct LogSettings {
     pub(in crate::flow) after: u64,
     /// No other attempt to run the job has the same.
     pub(in crate::flow) attempt: String,
+    /// Looks at what is to be written.
+    pub(in crate::flow) check: CheckBatch,
 }
 
 /// Writes records to the logs of one partition.
@@ -37,15 +42,16 @@ impl LogSinkWriter {
         Self { settings, log: None }
     }
 
-    /// Writes the records of a batch, which the external system is known to take.
+    /// Writes the records of a batch.
     pub(in crate::flow) fn write(&mut self, batch: &Batch) -> Result<()> {
         if batch.is_empty() {
             return Ok(());
         }
+        (self.settings.check)(batch)?;
         let log = match &mut self.log {
             Some(log) => log,
             none => {
-                let LogSettings { sink, storage, partition, after, attempt } = &self.settings;
+                let LogSettings { sink, storage, partition, after, attempt, .. } = &self.settings;
                 let folder = log_folder(sink);
                 let name = format!("{folder}{attempt}-{partition}-after-{after}.log");
                 none.insert(LogWriter::create(&**storage, &name)?)

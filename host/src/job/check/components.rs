@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use super::codes::Codes;
 use super::{Findings, operators};
 use crate::flow::function;
 use crate::job::build::{open_context, open_error};
@@ -10,15 +11,35 @@ use crate::job::plan::{Plan, SourceConnector};
 use crate::job::spec::{
     At, FunctionSourceSpec, JobFile, OperatorSpec, Origin, Problem, SourceConnectorSpec, SourceSpec,
 };
-use crate::model::{Declaration, Kind, Limits};
+use crate::model::{Declaration, Digest, Kind, Limits};
 use crate::wasm::{Component, Engine, Instance, LogSink, OpenContext};
 
-/// Loads the component of each operator, each file once; none where that is a problem.
-pub fn load(file: &JobFile, engine: &Engine, findings: &mut Findings) -> Vec<Option<Component>> {
+/// Loads the component of each operator, each file once; none where that is a problem. Those of
+/// `codes` come first.
+pub fn load(
+    file: &JobFile,
+    engine: &Engine,
+    codes: &Codes,
+    findings: &mut Findings,
+) -> Vec<Option<Component>> {
     let mut loaded: HashMap<PathBuf, Option<Component>> = HashMap::new();
     let mut load = |operator: &OperatorSpec| {
         let at = operator.component.as_ref()?;
         let path = file.resolve(at);
+        if let Some(code) = codes.get(operator.id.as_str()) {
+            let is_same =
+                std::fs::read(&path).is_ok_and(|file| Digest::of(&file) == *code.digest());
+            if !is_same {
+                findings.warning(format!(
+                    "operator `{}` goes on with the function of the checkpoint, {}, and not with \
+                     what is in {}: `tidegate swap` changes it while the job runs, `--code job` now",
+                    operator.id.as_str(),
+                    code.digest().short(),
+                    path.display()
+                ));
+            }
+            return Some(code.clone());
+        }
         if let Some(component) = loaded.get(&path) {
             return component.clone();
         }

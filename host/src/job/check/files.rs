@@ -33,6 +33,7 @@ pub fn check(file: &JobFile, findings: &mut Findings) {
             }
             Some(
                 SourceConnectorSpec::Socket(_)
+                | SourceConnectorSpec::Kafka(_)
                 | SourceConnectorSpec::Generator(_)
                 | SourceConnectorSpec::Function(_)
                 | SourceConnectorSpec::Mysql(_),

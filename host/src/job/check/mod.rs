@@ -9,15 +9,18 @@
 //! once and none that merely follows from another.
 
 mod assemble;
+mod codes;
 mod components;
 mod files;
 mod graph;
+mod kafka;
 mod mysql;
 mod operators;
 mod recovery;
 #[cfg(test)]
 mod tests;
 
+pub use codes::{Codes, codes_of, latest};
 pub(super) use files::make_way;
 
 use super::plan::{Field, Plan};
@@ -31,11 +34,19 @@ use operators::CheckedOperator;
 ///
 /// # Errors
 /// Everything that is wrong, in the order of the job file.
-pub fn check(mut file: JobFile, engine: &Engine) -> Result<Plan, Problems> {
+pub fn check(file: JobFile, engine: &Engine) -> Result<Plan, Problems> {
+    check_with(file, engine, &Codes::new())
+}
+
+/// As [`check`], with functions of a checkpoint in place of those of the job file.
+///
+/// # Errors
+/// Everything that is wrong, in the order of the job file.
+pub fn check_with(mut file: JobFile, engine: &Engine, codes: &Codes) -> Result<Plan, Problems> {
     let mut findings =
         Findings { problems: std::mem::take(&mut file.problems), warnings: Vec::new() };
     let sources = components::load_sources(&mut file, engine, &mut findings);
-    let components = components::load(&file, engine, &mut findings);
+    let components = components::load(&file, engine, codes, &mut findings);
     let declared: Vec<Option<&Declaration>> =
         components.iter().map(|c| c.as_ref().map(Component::declaration)).collect();
     let (graph, operators) = examine(&file, &declared, &mut findings);
@@ -62,6 +73,7 @@ fn examine(
     let operators = operators::check(file, declared, &graph, findings);
     operators::warn_of_timers(file, declared, &graph, findings);
     files::check(file, findings);
+    kafka::check(file, &graph, findings);
     mysql::check(file, &graph, findings);
     recovery::check(file, findings);
     (graph, operators)

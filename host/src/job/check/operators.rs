@@ -6,7 +6,7 @@ use crate::job::plan::Partitioning;
 use crate::job::spec::{
     At, InputSpec, JobFile, OperatorSpec, PartitionSpec, name_hint, parse_duration,
 };
-use crate::model::{Declaration, Kind, StateDeclaration, Ttl};
+use crate::model::{Declaration, Kind};
 
 /// An operator of which nothing is wrong.
 #[derive(Debug)]
@@ -274,15 +274,6 @@ fn check_ttl(spec: &OperatorSpec, declaration: &Declaration, findings: &mut Find
     }
 }
 
-/// How long each declared state lives: as the job file says, or as declared.
-pub fn ttl(spec: &OperatorSpec, declaration: &Declaration) -> Vec<Option<Ttl>> {
-    let of = |state: &StateDeclaration| {
-        let written = spec.ttl.iter().find(|(name, _)| *name == state.name);
-        written.map_or(state.ttl, |(_, at)| at.value)
-    };
-    declaration.states.iter().map(of).collect()
-}
-
 /// What to write instead, if a text is not of the type that a function declares. Types are words
 /// for people; the ones that are not known here are left to the function.
 fn expected_form(type_name: &str, text: &str) -> Option<&'static str> {
@@ -308,7 +299,7 @@ pub fn warn_of_timers(
     for &operator in &graph.order {
         let mut edges = graph.inputs[operator].iter().flatten();
         timed[operator] = edges.any(|edge| match edge.from {
-            Node::Source(index) => file.sources[index].timestamp.is_some(),
+            Node::Source(index) => file.sources[index].has_event_times(),
             Node::Operator(index) => timed[index],
         });
         let has_timers = declared[operator].is_some_and(|declaration| declaration.timers);

@@ -18,7 +18,10 @@ mod tests;
 use tokio::sync::oneshot;
 
 pub use client::Client;
-pub use protocol::{Answer, CheckpointsStatus, JobState, JobStatus, Request};
+pub use protocol::{
+    Answer, CheckpointsStatus, Confirm, FunctionStatus, JobState, JobStatus, OnFault, Request,
+    SwapAnswer, SwapOutcome, SwapRequest,
+};
 pub use registry::{Registry, RunningJob};
 pub use server::Server;
 

@@ -6,9 +6,12 @@
 //! | `POST /v1/savepoints` | `{"path": "…"}` or none | [`Answer`], when it is complete |
 //! | `POST /v1/stop` | `{"savepoint": true}`, a path, or none | [`Answer`], when all is done |
 //! | `POST /v1/cancel` | – | [`Answer`] |
+//! | `POST /v1/swap` | [`SwapRequest`] | [`Answer`], when the function has changed, or not |
 //!
-//! What fails is answered with [`Refusal`] and a status that says whose turn it is: 4xx whoever
-//! asked, 500 the storage or the job, 503 nobody, since the job has ended.
+//! What fails is answered with [`Refusal`] and a status that says whose turn it is: 422 the
+//! author of a function that faulted, other 4xx whoever asked, 500 the storage or the job, 503 nobody, since the job has ended.
+
+use std::path::PathBuf;
 
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -16,6 +19,9 @@ use serde::{Deserialize, Serialize};
 use crate::checkpoint::Completed;
 use crate::error::{Error, ErrorKind};
 use crate::job::NodeReport;
+use crate::model::Digest;
+use crate::operator::ShadowReport;
+use crate::wasm::compatibility::Comparison;
 
 /// `GET`: how the job is doing.
 pub const JOB: &str = "/v1/job";
@@ -25,6 +31,9 @@ pub const SAVEPOINTS: &str = "/v1/savepoints";
 pub const STOP: &str = "/v1/stop";
 /// `POST`: stop at once.
 pub const CANCEL: &str = "/v1/cancel";
+
+/// `POST`: change an operator's function.
+pub const SWAP: &str = "/v1/swap";
 
 /// What a job is asked to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +50,109 @@ pub enum Request {
     },
     /// End without another checkpoint. Output that is not committed is lost.
     Cancel,
+    /// Change the function of an operator.
+    Swap(SwapRequest),
+}
+
+/// Which function takes the place of which, and how.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SwapRequest {
+    /// The operator's id.
+    pub operator: String,
+    /// The path of the new component; none = the function before.
+    pub component: Option<PathBuf>,
+    /// Compare only.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// Run it beside the running one for so many calls a partition first.
+    #[serde(default)]
+    pub shadow: Option<u64>,
+    /// After a shadow run that showed no difference, change over.
+    #[serde(default)]
+    pub promote: bool,
+    /// What a fault of the new function does before the swap is confirmed.
+    #[serde(default)]
+    pub on_fault: OnFault,
+    /// When the swap is confirmed.
+    #[serde(default)]
+    pub confirm: Confirm,
+}
+
+/// What a fault of a new function does before the swap is confirmed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFault {
+    /// The function before comes back.
+    #[default]
+    Rollback,
+    /// What the job's policy says: the job fails, or the record is a dead letter.
+    Fail,
+}
+
+/// When a swap is confirmed: there is no way back from then on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Confirm {
+    /// After so many further checkpoints; 0 = at once, or with the next one if state migrates.
+    Checkpoints(u32),
+    /// With the first checkpoint after so many milliseconds.
+    AfterMs(u64),
+}
+
+impl Default for Confirm {
+    /// Three checkpoints.
+    fn default() -> Self {
+        Self::Checkpoints(3)
+    }
+}
+
+/// What came of a swap.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SwapAnswer {
+    /// SHA-256 of the component that ran.
+    pub from: Digest,
+    /// SHA-256 of the new one.
+    pub to: Digest,
+    /// In what they differ.
+    pub comparison: Comparison,
+    /// What a shadow run has shown.
+    pub shadow: Option<ShadowReport>,
+    /// What happened.
+    pub outcome: SwapOutcome,
+}
+
+/// How a swap ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SwapOutcome {
+    /// Nothing has changed: it was only asked how it would be, or a shadow run showed differences.
+    Unchanged,
+    /// Nothing has changed: the new function cannot take the place of the running one.
+    Refused,
+    /// The function has changed.
+    Swapped {
+        /// The checkpoint at whose barrier it has.
+        checkpoint: String,
+        /// How long the slowest partition took for it, in microseconds.
+        changeover_us: u64,
+        /// Whether it can still be undone.
+        confirmed: bool,
+    },
+    /// The swap that was not confirmed is undone.
+    RolledBack,
+}
+
+/// The version of a function that runs, or ran, in an operator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FunctionStatus {
+    /// The operator's id.
+    pub operator: String,
+    /// SHA-256 of its component.
+    pub sha256: Digest,
+    /// What became of its last swap.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub swap: Option<String>,
 }
 
 /// What came of a request that was done.
@@ -48,6 +160,9 @@ pub enum Request {
 pub struct Answer {
     /// Where the savepoint is, if one was asked for.
     pub savepoint: Option<String>,
+    /// What came of a swap, if one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swap: Option<SwapAnswer>,
 }
 
 /// How a job is doing.
@@ -69,6 +184,9 @@ pub struct JobStatus {
     pub nodes: Vec<NodeReport>,
     /// Its checkpoints.
     pub checkpoints: CheckpointsStatus,
+    /// The functions of its operators.
+    #[serde(default)]
+    pub functions: Vec<FunctionStatus>,
 }
 
 /// What a job does.
@@ -151,6 +269,7 @@ impl Request {
                 (STOP, text(serde_json::json!(StopBody { savepoint })))
             }
             Request::Cancel => (CANCEL, String::new()),
+            Request::Swap(request) => (SWAP, text(serde_json::json!(request))),
         }
     }
 }
@@ -187,6 +306,7 @@ impl Refusal {
         let status = match error.kind {
             ErrorKind::Input => StatusCode::CONFLICT,
             ErrorKind::Interrupted => StatusCode::SERVICE_UNAVAILABLE,
+            ErrorKind::Guest => StatusCode::UNPROCESSABLE_ENTITY,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         (status, Self { error: error.full_text(), hint: error.hint.clone() })
@@ -196,8 +316,9 @@ impl Refusal {
     pub fn into_error(self, status: StatusCode) -> Error {
         let kind = match status {
             StatusCode::INTERNAL_SERVER_ERROR => ErrorKind::Storage,
+            StatusCode::UNPROCESSABLE_ENTITY => ErrorKind::Guest,
             _ => ErrorKind::Input,
         };
-        Error { kind, message: self.error, hint: self.hint, source: None }
+        Error { hint: self.hint, ..Error::new(kind, self.error) }
     }
 }

@@ -15,7 +15,8 @@ use tokio::net::UnixListener;
 use tokio::sync::watch;
 
 use super::protocol::{
-    Answer, CANCEL, JOB, Refusal, Request, SAVEPOINTS, STOP, SavepointBody, StopBody,
+    Answer, CANCEL, JOB, Refusal, Request, SAVEPOINTS, STOP, SWAP, SavepointBody, StopBody,
+    SwapRequest,
 };
 use super::registry::{Entry, Registry};
 use super::{Control, Reply};
@@ -97,6 +98,7 @@ fn router(control: Arc<dyn Control>) -> Router {
         .route(JOB, get(async |State(control): Shared| Json(control.status())))
         .route(SAVEPOINTS, post(take_savepoint))
         .route(STOP, post(stop))
+        .route(SWAP, post(swap))
         .route(CANCEL, post(async |State(control): Shared| ask(&control, Request::Cancel).await))
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
@@ -111,9 +113,15 @@ async fn stop(State(control): Shared, body: Bytes) -> Answered {
     ask(&control, read::<StopBody>(&body)?.into()).await
 }
 
+async fn swap(State(control): Shared, body: Bytes) -> Answered {
+    ask(&control, Request::Swap(parse::<SwapRequest>(&body)?)).await
+}
+
 async fn unknown(method: Method, uri: Uri) -> Refused {
     let error = format!("there is no {method} {}", uri.path());
-    let hint = format!("there are GET {JOB}, POST {SAVEPOINTS}, POST {STOP} and POST {CANCEL}");
+    let hint = format!(
+        "there are GET {JOB}, POST {SAVEPOINTS}, POST {SWAP}, POST {STOP} and POST {CANCEL}"
+    );
     (StatusCode::NOT_FOUND, Json(Refusal { error, hint: Some(hint) }))
 }
 
@@ -132,6 +140,10 @@ fn read<T: Default + DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
     if body.is_empty() {
         return Ok(T::default());
     }
+    parse(body)
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
     serde_json::from_slice(body).map_err(|cause| {
         let error = format!("cannot read the request: {cause}");
         (StatusCode::BAD_REQUEST, Json(Refusal { error, hint: None }))

@@ -60,6 +60,7 @@ fn job(name: &str, pid: u32) -> (Arc<Job>, Receiver<(Request, Reply)>) {
         restarts: 1,
         nodes: vec![node],
         checkpoints,
+        functions: Vec::new(),
     };
     (Arc::new(Job { status, asked: Mutex::new(asked) }), requests)
 }
@@ -132,7 +133,7 @@ fn requests_arrive_as_they_were_sent_and_wait_for_their_answers() {
         assert_eq!(received, request);
         // Others are served while it waits.
         folder.registry().find("pv").unwrap().client.status().unwrap();
-        let answer = Answer { savepoint: place() };
+        let answer = Answer { savepoint: place(), swap: None };
         reply.send(Ok(answer.clone()));
         assert_eq!(waiting.join().unwrap().unwrap(), answer);
     }

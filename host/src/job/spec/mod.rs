@@ -8,6 +8,7 @@
 
 mod checkpoint;
 mod document;
+mod kafka;
 mod mysql;
 mod names;
 mod operator;
@@ -29,6 +30,7 @@ use std::path::{Path, PathBuf};
 
 pub use checkpoint::{CheckpointSpec, StorageSpec};
 pub use document::Origin;
+pub use kafka::{KafkaClientSpec, KafkaSinkSpec, KafkaSourceSpec};
 pub use mysql::{MysqlServerSpec, MysqlSinkSpec, MysqlSourceSpec};
 pub use names::hint as name_hint;
 pub use operator::{InputSpec, OperatorSpec, PartitionSpec};

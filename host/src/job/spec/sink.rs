@@ -1,6 +1,7 @@
 //! `[[sink]]`.
 
 use super::document::Value;
+use super::kafka::{self, KafkaSinkSpec};
 use super::section::{At, Mismatch, Section};
 use super::{mysql, read_id, values};
 
@@ -25,6 +26,8 @@ pub enum SinkConnectorSpec {
         /// Whether files of an earlier run give way. Default no: they refuse the job.
         replace: bool,
     },
+    /// A topic of Kafka.
+    Kafka(Box<KafkaSinkSpec>),
     /// Standard output.
     Stdout,
     /// Nowhere.
@@ -36,6 +39,7 @@ pub enum SinkConnectorSpec {
 #[derive(Clone, Copy)]
 enum Connector {
     File,
+    Kafka,
     Stdout,
     Discard,
     Mysql,
@@ -47,8 +51,8 @@ fn connector(value: &Value) -> Result<Connector, Mismatch> {
         ("file", Connector::File),
         ("stdout", Connector::Stdout),
         ("discard", Connector::Discard),
+        ("kafka", Connector::Kafka),
         ("mysql", Connector::Mysql),
-        ("kafka", Connector::NotYet),
         ("socket", Connector::NotYet),
         ("s3", Connector::NotYet),
     ];
@@ -67,12 +71,15 @@ pub fn read(mut section: Section<'_, '_>) -> SinkSpec {
             let replace = section.or("on_existing", on_existing, true);
             path.map(|path| SinkConnectorSpec::File { path, replace })
         }
+        Connector::Kafka => {
+            kafka::read_sink(&mut section).map(|spec| SinkConnectorSpec::Kafka(Box::new(spec)))
+        }
         Connector::Stdout => Some(SinkConnectorSpec::Stdout),
         Connector::Discard => Some(SinkConnectorSpec::Discard),
         Connector::Mysql => mysql::read_sink(&mut section).map(SinkConnectorSpec::Mysql),
         Connector::NotYet => {
             let problem = word.problem("asks for a connector that is not in this version yet");
-            section.report(problem.hint("this version has file, stdout, discard and mysql"));
+            section.report(problem.hint("this version has file, kafka, mysql, stdout and discard"));
             None
         }
     });

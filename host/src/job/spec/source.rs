@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::document::Value;
+use super::kafka::{self, KafkaSourceSpec};
 use super::section::{At, Mismatch, Section};
 use super::{mysql, operator, read_id, values};
 use crate::job::plan::{Field, GeneratorPlan, MalformedPolicy, TimeUnit};
@@ -44,12 +45,22 @@ pub enum SourceConnectorSpec {
     Stdin,
     /// Lines that a server sends.
     Socket(At<String>),
+    /// Records of topics of Kafka.
+    Kafka(Box<KafkaSourceSpec>),
     /// Made-up records.
     Generator(GeneratorPlan),
     /// Records that a function makes.
     Function(FunctionSourceSpec),
     /// Rows of a database.
     Mysql(mysql::MysqlSourceSpec),
+}
+
+impl SourceSpec {
+    /// Whether its records have event times.
+    pub fn has_event_times(&self) -> bool {
+        let is_kafka = matches!(self.connector, Some(SourceConnectorSpec::Kafka(_)));
+        self.timestamp.is_some() || is_kafka
+    }
 }
 
 /// A source function.
@@ -79,6 +90,7 @@ enum Connector {
     File,
     Stdin,
     Socket,
+    Kafka,
     Generator,
     Function,
     Mysql,
@@ -92,8 +104,8 @@ fn connector(value: &Value) -> Result<Connector, Mismatch> {
         ("socket", Connector::Socket),
         ("generator", Connector::Generator),
         ("function", Connector::Function),
+        ("kafka", Connector::Kafka),
         ("mysql", Connector::Mysql),
-        ("kafka", Connector::NotYet),
         ("s3", Connector::NotYet),
     ];
     values::word(value, &words)
@@ -104,7 +116,7 @@ pub fn read(mut section: Section<'_, '_>) -> SourceSpec {
     let id = read_id(&mut section, "source");
     let word = section.required("connector", "\"file\"", connector);
     let format = section.optional("format", values::format);
-    let (timestamp, out_of_orderness, idle_after) = read_event_time(&mut section);
+    let (timestamp, out_of_orderness, idle_after) = read_event_time(&mut section, word.as_deref());
     let malformed = section.or("malformed", values::malformed, MalformedPolicy::default());
     let line_bytes_max = section.or("max_line", line_bytes_max, LINE_BYTES_MAX_DEFAULT);
     let default_format = match word.as_deref() {
@@ -123,13 +135,18 @@ pub fn read(mut section: Section<'_, '_>) -> SourceSpec {
             let address = section.required("address", "\"localhost:7777\"", address);
             address.map(SourceConnectorSpec::Socket)
         }
+        Connector::Kafka => {
+            kafka::read_source(&mut section).map(|spec| SourceConnectorSpec::Kafka(Box::new(spec)))
+        }
         Connector::Generator => read_generator(&mut section, &format),
         Connector::Function => read_function(&mut section),
         Connector::Mysql => read_mysql(&mut section, &format),
         Connector::NotYet => {
             let problem = word.problem("asks for a connector that is not in this version yet");
             section.report(
-                problem.hint("this version has file, stdin, socket, generator, function and mysql"),
+                problem.hint(
+                    "this version has file, stdin, socket, kafka, mysql, generator and function",
+                ),
             );
             None
         }
@@ -163,14 +180,22 @@ fn line_bytes_max(value: &Value) -> Result<u64, Mismatch> {
 /// idleness.
 fn read_event_time(
     section: &mut Section<'_, '_>,
+    connector: Option<&Connector>,
 ) -> (Option<TimestampSpec>, Duration, Option<Duration>) {
-    let timestamp = section.section("timestamp").and_then(|mut section| {
+    // Records of Kafka have a time in any case.
+    let is_kafka = matches!(connector, Some(Connector::Kafka));
+    let is_record_time = is_kafka && section.text("timestamp").is_some();
+    if is_record_time {
+        section.optional("timestamp", kafka::record_time);
+    }
+    let timestamp = if is_record_time { None } else { section.section("timestamp") };
+    let timestamp = timestamp.and_then(|mut section| {
         let field = section.required("field", "0", values::field);
         let unit = section.or("unit", values::time_unit, TimeUnit::Milliseconds);
         section.finish();
         field.map(|field| TimestampSpec { field, unit })
     });
-    let has_timestamp = section.has("timestamp");
+    let has_timestamp = is_kafka || section.has("timestamp");
     let watermark = section.section("watermark").map(|mut section| {
         if !has_timestamp {
             let problem =

@@ -11,12 +11,12 @@ use rocksdb::properties::{
 };
 use rocksdb::{DB, ErrorKind, Options, WaitForCompactOptions, WriteBatch, WriteOptions};
 
-use super::failure::{failed, unusable};
+use super::failure::{failed, no_key, unusable};
 use super::frozen::View;
 use super::{Memory, key, options};
 use crate::error::{Error, Result};
 use crate::model::Packed;
-use crate::state::{FrozenEntries, Lifetimes, LocalFile, LocalTables, Store, StoredKey};
+use crate::state::{FrozenEntries, Lifetimes, LocalFile, LocalTables, Scanned, Store, StoredKey};
 
 /// The only column family. Multi-get asks for it by name.
 const COLUMN_FAMILY: &str = "default";
@@ -156,6 +156,29 @@ impl Store for RocksDbStore {
             }
         }
         Ok(())
+    }
+
+    fn scan(&mut self, after: Option<&[u8]>, keys_max: usize) -> Result<Scanned> {
+        let mut entries = self.db.raw_iterator_opt(options::of_scans());
+        match after {
+            Some(after) => entries.seek([after, &[0]].concat()),
+            None => entries.seek_to_first(),
+        }
+        let mut keys: Vec<Vec<u8>> = Vec::new();
+        let mut last = None;
+        while let Some(bytes) = entries.key() {
+            if keys.len() >= keys_max {
+                return Ok((keys, last));
+            }
+            let stored = key::read(bytes).ok_or_else(|| no_key(&self.folder))?;
+            if keys.last().is_none_or(|key| key != stored.key) {
+                keys.push(stored.key.to_vec());
+            }
+            last = Some(bytes.to_vec());
+            entries.next();
+        }
+        entries.status().map_err(|cause| failed("read", &self.folder, cause))?;
+        Ok((keys, None))
     }
 
     fn write(&mut self, changes: &mut [(StoredKey<'_>, Option<&[u8]>)]) -> Result<()> {

@@ -7,7 +7,7 @@ use super::model::{Model, is_over};
 use super::partition::{Backend, Copying, Declared, Disk, Image, Partition, groups_of, is_among};
 use super::steps::{Call, Crash, key_of};
 use crate::model::{TIME_END, TIME_NONE, Ttl, TtlUpdate, TtlVisibility};
-use crate::state::{Restamp, Slot, SnapshotForm, StateChange, StateSettings};
+use crate::state::{Restamp, Slot, SnapshotForm, Stamps, StateChange, StateSettings};
 
 /// The largest state that [`Cluster::call`] finds not too large.
 const STATE_BYTES: usize = 64;
@@ -351,8 +351,7 @@ impl<'a> Cluster<'a> {
 
     /// Loses everything and goes on from the last complete checkpoint, if there is one.
     pub(super) fn crash(&mut self, to: Crash) {
-        let restamps = vec![Restamp::Keep; self.declared.states.len()];
-        self.restore(to, &restamps);
+        self.restore(to);
         self.check_all();
     }
 
@@ -375,12 +374,12 @@ impl<'a> Cluster<'a> {
             });
         }
         self.declared.states = states;
-        self.restore(to, restamps);
+        self.restore(to);
         // The checkpoint has the old access times.
         self.taken = None;
     }
 
-    fn restore(&mut self, to: Crash, restamps: &[Restamp]) {
+    fn restore(&mut self, to: Crash) {
         let Crash { backend, parallelism, is_reversed } = to;
         self.partitions.clear();
         self.under_way = None;
@@ -392,9 +391,10 @@ impl<'a> Cluster<'a> {
             None => (&[][..], Model::new(self.declared.states.len(), processing)),
         };
         self.model = model;
+        let stamps = Stamps { watermark: self.model.watermark, processing };
         let restore = |partition| {
             let groups = groups_of(partition, parallelism);
-            Partition::restore(self.disk, &self.declared, backend, groups, images, restamps)
+            Partition::restore(self.disk, &self.declared, backend, groups, images, stamps)
         };
         self.partitions = (0..parallelism).map(restore).collect();
         self.set_clocks();

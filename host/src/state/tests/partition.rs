@@ -8,12 +8,12 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use super::content::Content;
-use crate::model::{KeyGroup, KeyHash, Packed, StateKind};
+use crate::model::{KeyGroup, KeyHash, Packed, StateDeclaration, StateKind};
 use crate::state::entry::{self, Entry, EntryKind};
 use crate::state::rocksdb::{Memory, RocksDbStore, WorkingFolder, read_tables};
 use crate::state::{
-    Frozen, FrozenEntries, KeyedState, Lifetimes, LocalTables, Restamp, Slot, SnapshotForm,
-    StateSettings,
+    Fate, Frozen, FrozenEntries, KeyedState, Layout, Lifetimes, LocalTables, Slot, SnapshotForm,
+    Stamps, StateSettings,
 };
 
 /// Key groups of all partitions together.
@@ -83,8 +83,16 @@ impl Declared {
         self.states[state].kind
     }
 
-    fn lifetimes(&self) -> Lifetimes {
-        Lifetimes::new((0..self.states.len()).map(|place| self.states[self.place(place)]))
+    /// The columns of a partition that had others before.
+    fn layout(&self, before: &Layout, stamps: Stamps) -> Layout {
+        let declare = |place: usize| {
+            let state = self.place(place);
+            let StateSettings { kind, ttl } = self.states[state];
+            let (name, type_name) = (state.to_string(), String::new());
+            (StateDeclaration { name, kind, schema_version: 1, type_name, ttl }, ttl)
+        };
+        let (declared, ttl): (Vec<_>, Vec<_>) = (0..self.states.len()).map(declare).unzip();
+        before.changed(&declared, &ttl, Fate::Gone, stamps)
     }
 }
 
@@ -100,6 +108,7 @@ pub(super) struct Partition {
 pub(super) struct Image {
     groups: Range<u32>,
     declared: Declared,
+    layout: Layout,
     /// By key group, as they were handed on.
     pub(super) entries: Vec<(u32, Vec<u8>)>,
     tables: Option<LocalTables>,
@@ -113,38 +122,38 @@ pub(super) struct Copying {
 }
 
 impl Partition {
-    /// A partition with what images hold of its key groups, whose access times become what
-    /// `restamps` says by state.
+    /// A partition with what images hold of its key groups. `stamps` are the clocks.
     pub(super) fn restore(
         disk: &Disk,
         declared: &Declared,
         backend: Backend,
         groups: Range<u32>,
         images: &[Image],
-        restamps: &[Restamp],
+        stamps: Stamps,
     ) -> Self {
         let overlaps =
             |image: &&Image| image.groups.start < groups.end && groups.start < image.groups.end;
         let images: Vec<&Image> = images.iter().filter(overlaps).collect();
-        let lifetimes = declared.lifetimes();
-        // As a job does it, tables are taken as they are only if all states are what they were.
-        let is_same = images.iter().all(|image| image.declared.is_reversed == declared.is_reversed)
-            && restamps.iter().all(|restamp| *restamp == Restamp::Keep);
+        let nothing = Layout::default();
+        let before = images.first().map_or(&nothing, |image| &image.layout);
+        let layout = declared.layout(before, stamps);
         let (mut partition, has_tables) = match backend {
             Backend::HashMap => {
-                let keyed = KeyedState::on_heap(lifetimes, GROUPS);
+                let keyed = KeyedState::on_heap(layout.clone(), GROUPS);
                 let (declared, compaction) = (declared.clone(), None);
                 (Self { keyed, groups, declared, compaction }, false)
             }
             Backend::RocksDb(budget) => {
-                let from = if is_same { &images[..] } else { &[] };
-                let store = Self::store(disk, &lifetimes, &groups, from);
+                let lifetimes = Lifetimes::new(layout.columns.iter().map(Into::into));
+                let store = Self::store(disk, &lifetimes, &groups, &images);
                 let compaction = Some(store.compaction());
-                let keyed = KeyedState::on_store(lifetimes, GROUPS, Box::new(store), budget);
-                (Self { keyed, groups, declared: declared.clone(), compaction }, is_same)
+                let store = Box::new(store);
+                let keyed = KeyedState::on_store(layout.clone(), lifetimes, GROUPS, store, budget);
+                (Self { keyed, groups, declared: declared.clone(), compaction }, true)
             }
         };
-        images.iter().for_each(|image| partition.add(image, restamps, has_tables));
+        images.iter().for_each(|image| partition.add(image, has_tables));
+        partition.keyed.set_layout(layout, false);
         partition
     }
 
@@ -173,14 +182,10 @@ impl Partition {
     }
 
     /// Adds what an image holds in entries, and in tables unless the store has them.
-    fn add(&mut self, image: &Image, restamps: &[Restamp], has_tables: bool) {
-        let state_of: Vec<(usize, Restamp)> = (0..restamps.len())
-            .map(|had| image.declared.place(had))
-            .map(|state| (self.declared.place(state), restamps[state]))
-            .collect();
+    fn add(&mut self, image: &Image, has_tables: bool) {
         let Self { keyed, groups, .. } = self;
         let mut add = |entry: Entry<'_>| {
-            keyed.restore_entry(entry, &state_of)?;
+            keyed.restore_entry(entry)?;
             keyed.trim()
         };
         for (_, entries) in image.entries.iter().filter(|(group, _)| groups.contains(group)) {
@@ -205,6 +210,15 @@ impl Partition {
     pub(super) fn leave(&mut self, slots: &[Slot]) {
         self.keyed.sweep(slots.iter().copied());
         self.keyed.trim().unwrap();
+        self.settle_some();
+    }
+
+    /// Does as an operator does between two batches. Returns whether there may be more.
+    fn settle_some(&mut self) -> bool {
+        let Some(slots) = self.keyed.next_unsettled(2).unwrap() else { return false };
+        self.keyed.sweep(slots);
+        self.keyed.trim().unwrap();
+        true
     }
 
     /// What keys that were entered have of one state.
@@ -235,7 +249,8 @@ impl Partition {
     /// Begins a snapshot.
     pub(super) fn begin(&mut self, form: SnapshotForm) -> Copying {
         let (groups, declared) = (self.groups.clone(), self.declared.clone());
-        let mut image = Image { groups, declared, entries: Vec::new(), tables: None };
+        let layout = self.keyed.layout().clone();
+        let mut image = Image { groups, declared, layout, entries: Vec::new(), tables: None };
         let mut frozen = None;
         match self.keyed.begin_snapshot(form).unwrap() {
             Frozen::Nothing => {}
@@ -258,6 +273,8 @@ impl Partition {
 
     /// All that the partition has, by way of a snapshot of its own.
     pub(super) fn dump(&mut self) -> Image {
+        while self.settle_some() {}
+        assert!(self.keyed.is_settled());
         let mut copying = self.begin(SnapshotForm::Canonical);
         while !self.advance(&mut copying) {}
         copying.finish()
@@ -298,8 +315,10 @@ impl Image {
                 let is_event = match kind {
                     EntryKind::EventTimer => true,
                     EntryKind::ProcessingTimer => false,
-                    EntryKind::State(place) => {
-                        let state = self.declared.place(place.into());
+                    EntryKind::State(column) => {
+                        let form = &self.layout.columns[usize::from(column)];
+                        assert_eq!(form.fate, Fate::Live, "all has moved");
+                        let state = form.name.parse().unwrap();
                         let content = Content::decode(self.declared.kind(state), value);
                         let before = states.insert((key.to_vec(), state), content);
                         assert_eq!(before, None, "an entry comes once");

@@ -9,7 +9,7 @@ use super::contents::states;
 use super::partition::{Backend, Declared, Disk, GROUPS, Partition, is_among};
 use super::steps::TimerChange;
 use crate::model::TimeDomain;
-use crate::state::{KeyedState, Restamp, Slot, SnapshotForm};
+use crate::state::{KeyedState, Slot, SnapshotForm, Stamps};
 
 fn domain(is_event: bool) -> TimeDomain {
     if is_event { TimeDomain::Event } else { TimeDomain::Processing }
@@ -150,8 +150,8 @@ fn a_million_timers(from: Backend, to: Backend) {
     let disk = Disk::new();
     let states = states().into_iter().take(1).collect();
     let declared = Declared { states, is_reversed: false };
-    let keep = [Restamp::Keep];
-    let mut partition = Partition::restore(&disk, &declared, from, ALL, &[], &keep);
+    let stamps = Stamps { watermark: 0, processing: 0 };
+    let mut partition = Partition::restore(&disk, &declared, from, ALL, &[], stamps);
     let timers: Vec<u64> = (0..1_000_000).collect();
     for_each_timer(&mut partition, &timers, |keyed, slot, time| {
         keyed.register_timer(TimeDomain::Event, slot, time);
@@ -171,7 +171,7 @@ fn a_million_timers(from: Backend, to: Backend) {
     }
     drop(partition);
     let images = [copying.finish()];
-    let mut partition = Partition::restore(&disk, &declared, to, ALL, &images, &keep);
+    let mut partition = Partition::restore(&disk, &declared, to, ALL, &images, stamps);
     assert_eq!(partition.keyed.timers(TimeDomain::Event).len(), left.len());
     let mut fired = Vec::new();
     loop {
