@@ -7,11 +7,12 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 use std::{env, fs};
 
+use super::process::Server;
 use super::{free_port, skip, wait_until};
 use crate::{Folder, Tidegate};
 
@@ -25,6 +26,16 @@ pub const DATABASE: &str = "bigdata";
 /// How long a server may take to start: it has to mend its files after a kill.
 const START_MAX: Duration = Duration::from_secs(60);
 
+/// A small server, without what only others need.
+const OPTIONS: [&str; 6] = [
+    "--bind-address=127.0.0.1",
+    "--skip-name-resolve",
+    "--skip-log-bin",
+    "--innodb-buffer-pool-size=32M",
+    "--innodb-log-file-size=8M",
+    "--performance-schema=OFF",
+];
+
 /// What one process of tests makes once: the files of an empty server.
 static TEMPLATE: Mutex<Weak<Folder>> = Mutex::new(Weak::new());
 
@@ -33,7 +44,7 @@ pub struct Mysql {
     folder: Folder,
     port: u16,
     more: Vec<String>,
-    child: Option<Child>,
+    running: Option<Server>,
     /// Lives as long as any server does.
     _template: Arc<Folder>,
 }
@@ -58,7 +69,8 @@ impl Mysql {
         let folder = Folder::new("mysql");
         copy(&template.join("data"), &folder.join("data"));
         let more = more(&folder);
-        let mut server = Self { folder, port: free_port(), more, child: None, _template: template };
+        let mut server =
+            Self { folder, port: free_port(), more, running: None, _template: template };
         server.start_again();
         server.sql(&format!(
             "CREATE DATABASE {DATABASE} CHARACTER SET utf8mb4; \
@@ -71,36 +83,30 @@ impl Mysql {
     /// Starts it again, on the same port, with what it had written.
     #[track_caller]
     pub fn start_again(&mut self) {
-        assert!(self.child.is_none(), "it is running");
-        let data = self.folder.join("data");
-        let mut command = program("mariadbd");
-        command
-            .arg(format!("--datadir={}", data.display()))
-            .arg(format!("--port={}", self.port))
-            .arg(format!("--socket={}", self.socket().display()))
-            .arg(format!("--pid-file={}", self.folder.join("pid").display()))
-            .arg(format!("--log-error={}", self.log().display()))
-            .args(["--bind-address=127.0.0.1", "--skip-name-resolve", "--skip-log-bin"])
-            .args(["--innodb-buffer-pool-size=32M", "--innodb-log-file-size=8M"])
-            .args(["--performance-schema=OFF"])
-            .args(&self.more);
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        self.child = Some(child.spawn().expect("it is there"));
-        let log = self.log();
+        assert!(self.running.is_none(), "it is running");
+        let path = |key: &str, path: PathBuf| format!("--{key}={}", path.display());
+        let mut arguments = own_arguments("mariadbd");
+        arguments.extend([
+            path("datadir", self.folder.join("data")),
+            path("socket", self.socket()),
+            path("pid-file", self.folder.join("pid")),
+            format!("--port={}", self.port),
+        ]);
+        arguments.extend(OPTIONS.map(str::to_owned));
+        arguments.extend(self.more.iter().cloned());
+        let program = find("mariadbd").expect("it was looked for");
+        let log = self.folder.join("log");
+        self.running = Some(Server::start(&program.display().to_string(), arguments, &log));
         wait_until(&format!("the server is up; see {}", log.display()), START_MAX, || {
-            let child = self.child.as_mut().expect("it was started just now");
-            if let Some(status) = child.try_wait().expect("it is our child") {
-                let log = fs::read_to_string(&log).unwrap_or_default();
-                panic!("the server ended with {status}:\n{log}");
-            }
             self.client().args(["-e", "SELECT 1"]).output().is_ok_and(|o| o.status.success())
         });
     }
 
     /// Kills it, as if its machine had lost power.
     pub fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            child.kill().and_then(|()| child.wait()).expect("it can be killed");
+        if let Some(running) = self.running.take() {
+            running.signal("KILL");
+            running.wait();
         }
     }
 
@@ -165,16 +171,6 @@ impl Mysql {
     fn socket(&self) -> PathBuf {
         self.folder.join("socket")
     }
-
-    fn log(&self) -> PathBuf {
-        self.folder.join("log")
-    }
-}
-
-impl Drop for Mysql {
-    fn drop(&mut self) {
-        self.kill();
-    }
 }
 
 /// A call that has the credentials which [`Mysql::keys`] names.
@@ -202,12 +198,17 @@ fn template() -> Arc<Folder> {
 /// A program of MariaDB's, without the settings of this machine.
 fn program(name: &str) -> Command {
     let mut command = Command::new(find(name).expect("it was looked for"));
-    command.arg("--no-defaults");
+    command.args(own_arguments(name));
+    command
+}
+
+fn own_arguments(name: &str) -> Vec<String> {
+    let mut arguments = vec!["--no-defaults".to_owned()];
     // A server of root's does not start unless it is said that this is wanted.
     if name != "mariadb" && is_root() {
-        command.arg("--user=root");
+        arguments.push("--user=root".to_owned());
     }
-    command
+    arguments
 }
 
 fn is_root() -> bool {

@@ -158,11 +158,9 @@ pub fn read(mut section: Section<'_, '_>) -> SourceSpec {
         }
         Connector::NotYet => {
             let problem = word.problem("asks for a connector that is not in this version yet");
-            section.report(
-                problem.hint(
-                    "this version has file, stdin, socket, kafka, mysql, generator and function",
-                ),
-            );
+            section.report(problem.hint(
+                "this version has file, stdin, socket, kafka, mysql, generator and function",
+            ));
             None
         }
     });

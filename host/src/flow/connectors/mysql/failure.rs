@@ -36,7 +36,7 @@ const PASSING_OF_MYSQL: [u16; 2] = [
 ];
 
 /// The server refuses this user, or what the user wants.
-const DENIED: [u16; 7] = [1044, 1045, 1130, 1142, 1143, 1227, 1698];
+const DENIED: [u16; 6] = [1045, 1130, 1142, 1143, 1227, 1698];
 
 /// Why something could not be done.
 #[derive(Debug)]
@@ -136,7 +136,10 @@ impl Failure {
                     "look at what the variables hold that `user_env` and `password_env` name, and \
                      at what the server grants this user",
                 ),
-                1049 => Some("look at the database at the end of `url`"),
+                1044 | 1049 => Some(
+                    "look at the database at the end of `url`, and at what the server grants this \
+                     user",
+                ),
                 1054 | 1064 | 1146 => Some("look at the names of tables and columns, and at SQL"),
                 1048 | 1062 | 1264 | 1292 | 1366 | 1406 => Some(
                     "let the table take what the job writes; what was not written waits in the \
