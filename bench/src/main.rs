@@ -3,6 +3,7 @@
 //!     cargo xtask bench             count per key, beside a native loop
 //!     cargo xtask bench operations  each operation on state, on each backend
 //!     cargo xtask bench recovery    checkpoints and restores of 1 GB of keyed state
+//!     cargo xtask bench swaps       a hundred swaps in a row, under load
 //!
 //! The run fails if a bar is missed.
 
@@ -11,6 +12,7 @@ mod native;
 mod operations;
 mod probes;
 mod recovery;
+mod swaps;
 mod throughput;
 mod tidegate_run;
 
@@ -26,6 +28,7 @@ fn main() -> Result<ExitCode> {
         [] => throughput::run(&target)?,
         ["operations"] => operations::run(&target)?,
         ["recovery"] => recovery::run(&target)?,
+        ["swaps"] => swaps::run(&target)?,
         _ => bail!("unknown: {}; `cargo xtask` lists the benchmarks", arguments.join(" ")),
     };
     if !met {

@@ -14,6 +14,7 @@ pub mod folder;
 pub mod job;
 pub mod kinds;
 pub mod lines;
+pub mod mutants;
 pub mod oracle;
 pub mod random;
 pub mod servers;

@@ -93,6 +93,8 @@ fn no_example_is_left_out() {
         "broadcast-rules",
         "buffering-sink",
         "fake-window",
+        // suite/kafka
+        "kafka-offsets",
         "match-payments",
         "number-source",
         "periodic-pv",

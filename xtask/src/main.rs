@@ -7,6 +7,7 @@
 mod bench;
 mod demo;
 mod guests;
+mod kafka;
 mod setup;
 mod shell;
 mod test;
@@ -24,7 +25,9 @@ Usage: cargo xtask COMMAND
   test [STEP]  everything CI checks, or one step of it
   setup        install what the machine lacks (the other commands call it)
   guests       build the host and every component of examples/ and tests/guests/
-  bench [NAME] measure the host beside a native loop, or NAME: operations, recovery
+  kafka        run a broker at localhost:9092 until Ctrl-C
+  bench [NAME] measure the host beside a native loop, or NAME: operations, recovery,
+               swaps
 ";
 
 fn main() -> ExitCode {
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
             setup::run()?;
             guests::build_all(&workspace)
         }),
+        ["kafka"] => Workspace::find().and_then(|workspace| kafka::run(&workspace)),
         ["bench", names @ ..] => {
             Workspace::find().and_then(|workspace| bench::run(&workspace, names))
         }

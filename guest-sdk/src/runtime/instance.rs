@@ -4,7 +4,9 @@ use super::call::Call;
 use super::migrate;
 use super::operator::{Adaptor, Operator, Shape, fault};
 use crate::bindings::exports::tidegate::function::function::OpenContext;
-use crate::bindings::exports::tidegate::function::migrations::{Migrated, Migration};
+use crate::bindings::exports::tidegate::function::migrations::Migrated;
+#[cfg(any(test, target_family = "wasm"))]
+use crate::bindings::exports::tidegate::function::migrations::Migration;
 use crate::bindings::tidegate::function::declarations::{
     Declaration, InputDeclaration, Redistribution,
 };

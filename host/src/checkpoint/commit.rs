@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind::NotFound;
 use std::sync::Arc;
 
-use super::manifest::PreparedOutput;
+use super::committer::LoggedSink;
+use super::manifest::{PreparedOutput, SourcePosition, SourceState};
 use super::storage::Storage;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::FolderPattern;
@@ -16,6 +17,13 @@ const PART: &str = "part-";
 /// What the names of prepared output begin with.
 const HIDDEN: &str = ".part-";
 
+/// Tells an external system how far a source has come. The job goes on from its own checkpoints,
+/// whatever becomes of that.
+pub trait Monitor: Send + Sync {
+    /// A checkpoint is complete, with the source at this position.
+    fn completed(&self, position: &SourcePosition);
+}
+
 /// Commits the output of a job's sinks.
 #[derive(Clone, Default)]
 pub struct Commits {
@@ -23,9 +31,22 @@ pub struct Commits {
     pub folders: BTreeMap<String, Arc<dyn Storage>>,
     /// Of sinks that sort their output into folders below it: which ones.
     pub patterns: BTreeMap<String, FolderPattern>,
+    /// By the sink's id, who brings its logs to an external system.
+    pub logs: BTreeMap<String, LoggedSink>,
+    /// By the source's id, who tells how far it has come.
+    pub monitors: BTreeMap<String, Arc<dyn Monitor>>,
 }
 
 impl Commits {
+    /// Shuts out whoever committed for these sinks before: a process that is taken for dead and is
+    /// not must not add to what this one goes on from.
+    ///
+    /// # Errors
+    /// If an external system cannot be reached, or refuses.
+    pub fn claim(&self) -> Result<()> {
+        self.logs.values().try_for_each(LoggedSink::claim)
+    }
+
     /// Makes output visible, after removing what it replaces.
     ///
     /// # Errors
@@ -41,15 +62,38 @@ impl Commits {
                 self.rename(sink, from, to)?;
             }
         }
-        Ok(())
+        for output in outputs {
+            if let PreparedOutput::Log { sink, .. } = output
+                && !self.logs.contains_key(sink)
+            {
+                return Err(lacks(sink, "give the job a sink of that id, to the same system"));
+            }
+        }
+        self.logs.iter().try_for_each(|(sink, logged)| logged.commit(sink, outputs))
+    }
+
+    /// Tells how far sources had come with a checkpoint that is complete.
+    pub fn completed(&self, sources: &[SourceState]) {
+        for source in sources {
+            if let Some(monitor) = self.monitors.get(&source.id) {
+                monitor.completed(&source.position);
+            }
+        }
+    }
+
+    /// The last checkpoint whose output a sink's external system has; none if there is none, or if
+    /// the sink has no such system.
+    ///
+    /// # Errors
+    /// If the system cannot be reached.
+    pub fn committed_last(&self, sink: &str) -> Result<Option<u64>> {
+        let Some(logged) = self.logs.get(sink) else { return Ok(None) };
+        Ok(logged.committed()?.map(|marker| marker.checkpoint))
     }
 
     fn folder(&self, sink: &str) -> Result<&dyn Storage> {
-        self.folders.get(sink).map(|folder| &**folder).ok_or_else(|| {
-            let message =
-                format!("there is output to commit of sink {sink:?}, which the job lacks");
-            Error::input(message).hint("give the job a sink of that id, writing to the same folder")
-        })
+        let hint = "give the job a sink of that id, writing to the same folder";
+        self.folders.get(sink).map(|folder| &**folder).ok_or_else(|| lacks(sink, hint))
     }
 
     fn rename(&self, sink: &str, from: &str, to: &str) -> Result<()> {
@@ -124,7 +168,7 @@ impl Commits {
             let is_held = |name: &str| {
                 let is_it = |output: &PreparedOutput| match output {
                     PreparedOutput::File { sink: of, from, .. } => of == sink && from == name,
-                    PreparedOutput::Replace { .. } => false,
+                    PreparedOutput::Log { .. } | PreparedOutput::Replace { .. } => false,
                 };
                 held.iter().any(is_it)
             };
@@ -142,8 +186,13 @@ impl Commits {
                 Error::storage(message).caused_by(cause)
             })?;
         }
-        Ok(())
+        self.logs.iter().try_for_each(|(sink, logged)| logged.remove_leftovers(sink, held))
     }
+}
+
+fn lacks(sink: &str, hint: &str) -> Error {
+    let message = format!("there is output to commit of sink {sink:?}, which the job lacks");
+    Error::input(message).hint(hint)
 }
 
 /// Whether a sink's folder has this name as output. Other sinks and people may have folders below

@@ -90,6 +90,10 @@ fn describe_source(source: &SourcePlan) -> String {
         }
         SourceConnector::Stdin => "from standard input".into(),
         SourceConnector::Socket(plan) => format!("from {}", plan.address),
+        SourceConnector::Kafka(plan) => {
+            let until = if plan.ends { ", up to what is there" } else { "" };
+            format!("from {} of Kafka at {}{until}", plan.topics.join(", "), plan.client.brokers)
+        }
         SourceConnector::Function(function) => format!("from {}", function.component.name()),
         SourceConnector::Generator(plan) => {
             let count = plan.count.map_or("endless".into(), |count| count.to_string());
@@ -97,6 +101,9 @@ fn describe_source(source: &SourcePlan) -> String {
         }
     };
     let mut text = format!("source {}: {} {from}", source.id, format_name(source.format));
+    if matches!(&source.connector, SourceConnector::Kafka(plan) if plan.record_time) {
+        text += &format!("; event time of the record, {}", describe_delay(source));
+    }
     if let Some(timestamp) = &source.timestamp {
         let unit = match timestamp.unit {
             TimeUnit::Seconds => "s",
@@ -105,18 +112,22 @@ fn describe_source(source: &SourcePlan) -> String {
             TimeUnit::Nanoseconds => "ns",
         };
         text += &format!("; event time in {} ({unit}), ", field_name(&timestamp.field));
-        text += &match source.out_of_orderness_ms {
-            0 => "monotonous".into(),
-            delay => {
-                let delay = std::time::Duration::from_millis(delay.unsigned_abs());
-                format!("watermark {} behind", show_duration(delay))
-            }
-        };
+        text += &describe_delay(source);
     }
     if let Some(idle_after) = source.idle_after {
         text += &format!(", idle after {}", show_duration(idle_after));
     }
     text
+}
+
+fn describe_delay(source: &SourcePlan) -> String {
+    match source.out_of_orderness_ms {
+        0 => "monotonous".into(),
+        delay => {
+            let delay = std::time::Duration::from_millis(delay.unsigned_abs());
+            format!("watermark {} behind", show_duration(delay))
+        }
+    }
 }
 
 fn describe_operator(plan: &Plan, operator: &OperatorPlan) -> String {
@@ -158,6 +169,10 @@ fn describe_sink(plan: &Plan, sink: &SinkPlan) -> String {
                 false => count(partitions, "file"),
             };
             format!("{files} in {}{}{replace}", path.display(), describe_shape(shape))
+        }
+        SinkConnector::Kafka(plan) => {
+            let guarantee = if plan.exactly_once { "exactly-once" } else { "at-least-once" };
+            format!("{} of Kafka at {}, {guarantee}", plan.topic, plan.client.brokers)
         }
         SinkConnector::Stdout => "standard output".into(),
         SinkConnector::Discard => "nowhere".into(),

@@ -24,12 +24,12 @@ use crate::checkpoint::{
 use crate::error::{Error, ErrorKind, Result};
 use crate::flow::{
     Barrier, Event, OperatorCommand, OperatorControl, SourceCommand, SourceControl, StopFlag,
-    SwapOrder,
+    SwapOrder, open_committer, open_monitor,
 };
 use crate::model::Digest;
 use crate::operator::{Shadow, ShadowReport};
 use crate::state::{Layout, OperatorForm, changed_forms};
-use crate::wasm::{Component, Engine, LogLevel};
+use crate::wasm::{Component, Engine, LogLevel, LogSink};
 
 /// What all attempts of a run have in common.
 pub struct Ground {
@@ -63,11 +63,11 @@ pub struct Undo {
 }
 
 impl Ground {
-    /// Opens the storages of a plan.
+    /// Opens the storages of a plan. `log` takes warnings.
     ///
     /// # Errors
     /// If one cannot be opened, or if the checkpoint storage belongs to another job.
-    pub fn open(plan: &Plan, environment: Environment) -> Result<Self> {
+    pub fn open(plan: &Plan, environment: Environment, log: &LogSink) -> Result<Self> {
         let mut commits = Commits::default();
         for sink in &plan.sinks {
             if let SinkConnector::File { path, shape, .. } = &sink.connector {
@@ -83,6 +83,14 @@ impl Ground {
             environment.storages.open(&checkpoint.storage, &plan.folder).map(Catalog::new)
         };
         let catalog = plan.checkpoint.as_ref().map(open).transpose()?;
+        for sink in &plan.sinks {
+            let logged = catalog.as_ref().and_then(|one| open_committer(sink, &one.storage, log));
+            commits.logs.extend(logged.map(|logged| (sink.id.clone(), logged)));
+        }
+        for source in &plan.sources {
+            let monitor = open_monitor(source, log);
+            commits.monitors.extend(monitor.map(|monitor| (source.id.clone(), monitor)));
+        }
         let first_id = match &catalog {
             Some(catalog) => {
                 for entry in catalog.entries()? {
@@ -155,6 +163,7 @@ impl Attempt {
         let restored = from.map(|located| Restored::new(located, plan, undone, now)).transpose()?;
         let swap = from.and_then(|located| located.manifest.swap.as_ref());
         let swap = swap.filter(|swap| undone != Some(swap.operator.as_str()));
+        ground.commits.claim()?;
         let warn = |message: String| options.log.write(LogLevel::Warn, &message);
         let mut first = match from {
             Some(located) => later_output(plan, ground, &located.manifest, warn)?,
@@ -312,8 +321,16 @@ fn later_output(
 ) -> Result<Vec<PreparedOutput>> {
     let mut later = Vec::new();
     for sink in &plan.sinks {
+        let (kind, after) = (manifest.kind.word(), manifest.id);
+        if ground.commits.committed_last(&sink.id)?.is_some_and(|last| last > after) {
+            warn(format!(
+                "sink {:?} has output from after {kind} {after}, which cannot be taken back: it \
+                 comes again",
+                sink.id
+            ));
+        }
         let SinkConnector::File { path, replace, .. } = &sink.connector else { continue };
-        let (place, kind, after) = (path.display(), manifest.kind.word(), manifest.id);
+        let place = path.display();
         if ground.commits.output_after(&sink.id, after)?.is_empty() {
             continue;
         }

@@ -20,10 +20,10 @@ use crate::flow::{
     DeadLetters, Edge, EdgeKey, Event, Extractor, InputChannel, Inputs, NodeMetrics,
     OperatorControl, OperatorParts, OperatorRejections, OperatorTask, Outlet, Outlets, PartitionOf,
     Rejects, SinkSettings, Snapshotter, SourceControl, SourceSettings, SourceTask, StopFlag, Task,
-    Waker, channel, node_fault_error, open_sink, open_source, required_fields,
+    Waker, captures_to, channel, node_fault_error, open_sink, open_source, required_fields,
 };
 use crate::model::{Fault, FaultReason, TIME_NONE};
-use crate::operator::{Operator, OperatorSettings};
+use crate::operator::{Captures, Operator, OperatorSettings};
 use crate::state::OperatorState;
 use crate::wasm::{LogSink, OpenContext};
 
@@ -205,11 +205,14 @@ impl Builder<'_> {
                 let settings = SinkSettings {
                     partition: number,
                     folder: self.parts.commits.folders.get(&sink.id).cloned(),
+                    logs: self.parts.commits.logs.get(&sink.id).map(|one| one.storage.clone()),
+                    attempt: self.parts.run.clone(),
                     after: self.parts.restored.map_or(0, |from| from.located.manifest.id),
                     checkpoints: self.plan.checkpoint.is_some(),
                     clock: self.parts.environment.clock.clone(),
                     metrics: self.sink_metrics(index),
                     stop: self.parts.stop.clone(),
+                    log: self.guest_log(&sink.id, number),
                 };
                 let writer = open_sink(sink, settings)?;
                 self.outlet(sink.from, partition).sinks.push(writer);
@@ -317,6 +320,7 @@ impl Builder<'_> {
             limits: plan.limits.clone(),
             log: self.guest_log(&plan.id, partition),
             rejections: Box::new(rejections),
+            captures: self.captures(),
         };
         let located = self.parts.restored.map(|from| from.located);
         let (keyed, shared) =
@@ -365,6 +369,11 @@ impl Builder<'_> {
         let (context, at) = (open_context(plan, 0), (operator, input));
         Extractor::open(&plan.component, context, &plan.limits, log, at)
             .map_err(|fault| open_error("operator", &plan.id, &fault))
+    }
+
+    fn captures(&self) -> Option<Captures> {
+        let RunOptions { capture, log, .. } = self.parts.options;
+        capture.as_ref().map(|folder| captures_to(folder, log.clone()))
     }
 
     fn guest_log(&self, operator: &str, partition: u32) -> LogSink {

@@ -3,6 +3,7 @@
 //! `spec` is what the user wrote, this is what `run` builds. Made by `check`, never by hand.
 
 mod files;
+pub mod kafka;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -89,6 +90,8 @@ pub enum SourceConnector {
     Stdin,
     /// Lines that a server sends.
     Socket(SocketPlan),
+    /// Records of topics of Kafka.
+    Kafka(Box<kafka::KafkaSourcePlan>),
     /// Made-up records.
     Generator(GeneratorPlan),
     /// Records that a function makes.
@@ -286,6 +289,8 @@ pub enum SinkConnector {
     /// complete. `replace` = files of an earlier run (`part-*`) give way; otherwise a directory
     /// that holds any is refused.
     File { path: PathBuf, replace: bool, shape: FileShape },
+    /// A topic of Kafka.
+    Kafka(Box<kafka::KafkaSinkPlan>),
     /// Standard output, a line a record.
     Stdout,
     /// Nowhere: records are counted.

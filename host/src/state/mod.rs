@@ -30,7 +30,7 @@ mod store;
 mod tests;
 mod timers;
 
-pub use cell::LONG_BYTES;
+pub use cell::{LONG_BYTES, is_encoding};
 pub use column::{Held, HeldCell, StateChange};
 pub use key_table::{KeyTable, Slot};
 pub use keyed::KeyedState;

@@ -68,18 +68,17 @@ impl Component {
         Self::from_bytes(engine, &name, &bytes)
     }
 
-    /// Compiles a component. `name` is for messages.
+    /// Compiles a component, or finds it compiled in the engine's cache. `name` is for messages.
     ///
     /// # Errors
     /// If the bytes are no component, import what the host does not offer, lack an export of the
     /// contract, speak another version of it, or declare nonsense.
     pub fn from_bytes(engine: &Engine, name: &str, bytes: &[u8]) -> Result<Self> {
         check_preamble(name, bytes)?;
-        let invalid = |cause: wasmtime::Error| {
-            Error::input(format!("{name} is not a valid component")).caused_by(cause)
-        };
-        let component = wasmtime::component::Component::from_binary(engine.wasmtime(), bytes)
-            .map_err(invalid)?;
+        let digest = Digest::of(bytes);
+        let kept = engine.cache().and_then(|cache| cache.load(engine.wasmtime(), &digest));
+        let is_kept = kept.is_some();
+        let component = kept.map_or_else(|| compile(engine, name, bytes), Ok)?;
         let imports = check_imports(engine, name, &component)?;
         check_exports(engine, name, &component)?;
         let mismatch = |cause: wasmtime::Error| {
@@ -92,11 +91,15 @@ impl Component {
         let (declaration, migrations) = describe(engine, name, &pre)?;
         check_declaration(name, &declaration)?;
         check_steps(name, &migrations, &declaration)?;
+        // Only now: what is refused is not worth its place.
+        if let Some(cache) = engine.cache().filter(|_| !is_kept) {
+            cache.store(engine.wasmtime(), &digest, &component);
+        }
         let inner = Inner {
             engine: engine.clone(),
             name: name.into(),
-            digest: Digest::of(bytes),
             bytes: bytes.into(),
+            digest,
             pre,
             imports,
             declaration,
@@ -161,6 +164,11 @@ fn check_preamble(name: &str, bytes: &[u8]) -> Result<()> {
         }
         _ => Err(Error::input(format!("{name} is not a wasm file"))),
     }
+}
+
+fn compile(engine: &Engine, name: &str, bytes: &[u8]) -> Result<wasmtime::component::Component> {
+    wasmtime::component::Component::from_binary(engine.wasmtime(), bytes)
+        .map_err(|cause| Error::input(format!("{name} is not a valid component")).caused_by(cause))
 }
 
 /// Refuses every import that is not the host interface of this version, by name.

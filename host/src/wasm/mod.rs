@@ -4,16 +4,20 @@
 //! Untrusted code is entered through `instance` and nowhere else.
 
 mod bindings;
+mod cache;
 pub mod compatibility;
 mod component;
 mod effects;
 mod engine;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod guest_state;
 mod instance;
 mod migrations;
 mod named_effects;
 mod ttl;
 
+pub use cache::Cache;
 pub use component::{CONTRACT_VERSION, Component};
 pub use effects::{
     Effects, NextPoll, OperatorStateChanges, OutputColumn, StateChanges, TimerChange,

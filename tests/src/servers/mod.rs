@@ -1,15 +1,23 @@
-//! Real servers that tests start for themselves, each with a folder and a port of its own. What a
-//! machine lacks is said and skipped, but not in CI.
+//! Real servers that tests run against, each on free ports of this machine with a folder of its
+//! own. They end with the test's process, however that ends.
 
+pub mod kafka;
+mod process;
 pub mod s3;
 
-use std::io::Write;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
-use std::{env, io, thread};
+use std::{env, thread};
 
 /// Between two looks at something that takes a while.
 const POLL: Duration = Duration::from_millis(20);
+
+/// Says that a test does not run. Where `CI` is set that is a failure.
+#[track_caller]
+pub fn skip(reason: &str) {
+    assert!(env::var_os("CI").is_none(), "skipped in CI: {reason}");
+    eprintln!("skipped: {reason}");
+}
 
 /// A port of this machine that nobody listens on now.
 pub fn free_port() -> u16 {
@@ -28,15 +36,9 @@ pub fn wait_until(what: &str, most: Duration, mut is_so: impl FnMut() -> bool) -
     start.elapsed()
 }
 
-/// Says that a test is skipped for want of something, whatever the test runner hides.
-///
-/// # Panics
-/// In CI (`CI=true`), where nothing may be skipped.
-#[track_caller]
-pub fn skip(what: &str) {
-    let in_ci = env::var("CI").is_ok_and(|value| value == "true" || value == "1");
-    assert!(!in_ci, "{what}; in CI that is a failure: `cargo xtask setup` installs it");
-    let test = thread::current().name().unwrap_or("a test").to_owned();
-    let line = format!("skipped: {test}: {what}; `cargo xtask setup` installs it\n");
-    io::stderr().write_all(line.as_bytes()).expect("standard error can be written");
+/// Ports that nobody listens on.
+pub fn free_ports<const N: usize>() -> [u16; N] {
+    // Held until all are known, so that they differ.
+    let bound = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port is free"));
+    bound.map(|listener| listener.local_addr().expect("it is bound").port())
 }

@@ -211,9 +211,10 @@ impl Simulation {
             requests: Arc::new(Requests::new(&plan.name, metrics.clone())),
             metrics,
             restore: Restore::Latest,
+            capture: None,
             code: CodeChoice::Checkpoint,
         };
-        let mut ground = Ground::open(plan, environment)?;
+        let mut ground = Ground::open(plan, environment, &options.log)?;
         let mut failures = 0;
         loop {
             let end = match self.start(plan, &options, &mut ground, outcome) {

@@ -2,9 +2,10 @@
 //!
 //! Two parts, each of which names the Debian packages it still wants: `native` (what the host's
 //! build needs) and `guest_toolchain` (what compiles functions to wasm). `packages` installs them.
-//! Beside them the servers that tests start: `s3`.
+//! Servers that only tests need are fetched by the test command: `kafka`, `s3`.
 
 mod guest_toolchain;
+pub mod kafka;
 mod native;
 mod packages;
 mod s3;

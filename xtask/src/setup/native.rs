@@ -1,7 +1,8 @@
 //! What building the host needs beyond Rust: one line a need.
 
-use crate::shell::is_on_path;
+use crate::shell::{capture, is_on_path};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Something that must be there, and the Debian packages that bring it.
 struct Need {
@@ -15,6 +16,9 @@ const NEEDS: &[Need] = &[
     // RocksDB is C++, and its bindings are made from its headers with libclang.
     Need { is_met: || is_on_path("c++"), packages: &["g++"] },
     Need { is_met: has_libclang, packages: &["libclang-dev"] },
+    // Kafka's client is C, which is configured by its own script and speaks TLS by OpenSSL.
+    Need { is_met: || is_on_path("make"), packages: &["make"] },
+    Need { is_met: has_openssl, packages: &["libssl-dev", "pkg-config"] },
 ];
 
 /// Whether a libclang that bindings can be made with is where Debian puts it, or where the user
@@ -34,6 +38,11 @@ fn has_libclang() -> bool {
             name.starts_with("libclang.so") || name.starts_with("libclang-") && is_version(&name)
         })
     })
+}
+
+/// Whether OpenSSL's headers are there, as pkg-config knows.
+fn has_openssl() -> bool {
+    capture(Command::new("pkg-config").args(["--exists", "openssl"])).is_ok()
 }
 
 /// Whether what follows `libclang-` is a version: `libclang-14.so.1`.

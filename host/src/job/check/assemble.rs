@@ -3,18 +3,24 @@
 use std::path::Path;
 
 use super::graph::{Edge, Graph, Node};
+use super::kafka;
 use super::operators::CheckedOperator;
 use super::recovery;
+use crate::job::plan::kafka::{
+    KafkaClientPlan, KafkaShape, KafkaSinkPlan, KafkaSourcePlan, Properties,
+};
 use crate::job::plan::{
-    BackendPlan, CheckpointPlan, FileSourcePlan, FunctionSourcePlan, InputPlan, OperatorPlan, Plan,
-    RestartPlan, SinkConnector, SinkPlan, SourceConnector, SourcePlan, StatePlan, TimestampPlan,
-    Upstream, is_in_bucket,
+    BackendPlan, CheckpointMode, CheckpointPlan, FileSourcePlan, FunctionSourcePlan, InputPlan,
+    OperatorPlan, Plan, RestartPlan, SinkConnector, SinkPlan, SourceConnector, SourcePlan,
+    StatePlan, TimestampPlan, Upstream, is_in_bucket,
 };
 use crate::job::spec::{
-    At, CheckpointSpec, FileSourceSpec, JobFile, OperatorSpec, SinkConnectorSpec, SinkSpec,
-    SourceConnectorSpec, SourceSpec, StateSpec, StoreSpec, resolve,
+    At, CheckpointSpec, FileSourceSpec, JobFile, KafkaClientSpec, KafkaSinkSpec, KafkaSourceSpec,
+    OperatorSpec, SinkConnectorSpec, SinkSpec, SourceConnectorSpec, SourceSpec, StateSpec,
+    StoreSpec, resolve,
 };
 use crate::job::version;
+use crate::model::Format;
 use crate::wasm::Component;
 
 /// Why nothing is missing here.
@@ -54,9 +60,16 @@ pub fn assemble(
     let edge = |edge: &Option<Edge>| edge.expect(CHECKED);
     let JobFile { folder, job, state, checkpoint, restart, sources, operators, sinks, .. } = file;
     let sinks = sinks.into_iter().zip(&graph.sinks);
-    let sinks = sinks.map(|(spec, from)| sink(spec, &folder, upstream(&edge(from)))).collect();
+    let mode = checkpoint.as_ref().map(|checkpoint| checkpoint.mode);
+    let of_job = &OfJob { name: &job.name, folder: &folder, mode };
+    let sinks = sinks.map(|(spec, from)| {
+        let from = edge(from);
+        let format = from.output.expect(CHECKED).format;
+        sink(spec, of_job, upstream(&from), format)
+    });
+    let sinks = sinks.collect();
     let sources = sources.into_iter().zip(functions.sources);
-    let sources = sources.map(|(spec, function)| source(spec, &folder, function)).collect();
+    let sources = sources.map(|(spec, function)| source(spec, of_job, function)).collect();
 
     let parts = operators.into_iter().zip(functions.operators).zip(checked).zip(&graph.inputs);
     let mut ordered: Vec<(usize, OperatorPlan)> = parts
@@ -94,6 +107,13 @@ pub fn assemble(
     }
 }
 
+/// What a node must know of its job.
+struct OfJob<'a> {
+    name: &'a str,
+    folder: &'a Path,
+    mode: Option<CheckpointMode>,
+}
+
 fn state_plan(spec: StateSpec, folder: &Path) -> StatePlan {
     let backend = match spec.backend.store {
         StoreSpec::HashMap => BackendPlan::HashMap,
@@ -110,11 +130,17 @@ fn checkpoint_plan(spec: CheckpointSpec, storage: String) -> CheckpointPlan {
     CheckpointPlan { storage, policy, mode, retain, prefer_checkpoint }
 }
 
-fn source(spec: SourceSpec, folder: &Path, function: Option<Component>) -> SourcePlan {
+fn source(spec: SourceSpec, job: &OfJob<'_>, function: Option<Component>) -> SourcePlan {
+    let folder = job.folder;
+    let record_time = spec.timestamp.is_none();
     let connector = match spec.connector.expect(CHECKED) {
         SourceConnectorSpec::File(spec) => SourceConnector::File(file_source(spec, folder)),
         SourceConnectorSpec::Stdin => SourceConnector::Stdin,
         SourceConnectorSpec::Socket(plan) => SourceConnector::Socket(plan),
+        SourceConnectorSpec::Kafka(kafka) => {
+            let plan = kafka_source(*kafka, &spec.id, job, record_time);
+            SourceConnector::Kafka(Box::new(plan))
+        }
         SourceConnectorSpec::Generator(plan) => SourceConnector::Generator(plan),
         SourceConnectorSpec::Function(spec) => SourceConnector::Function(FunctionSourcePlan {
             component: function.expect(CHECKED),
@@ -173,7 +199,8 @@ fn texts(params: Vec<(String, At<String>)>) -> Vec<(String, String)> {
     params.into_iter().map(|(name, text)| (name, text.value)).collect()
 }
 
-fn sink(spec: SinkSpec, folder: &Path, from: Upstream) -> SinkPlan {
+fn sink(spec: SinkSpec, job: &OfJob<'_>, from: Upstream, format: Format) -> SinkPlan {
+    let folder = job.folder;
     let connector = match spec.connector.expect(CHECKED) {
         SinkConnectorSpec::File { path, replace, mut shape } => {
             let path = resolve(folder, &path);
@@ -182,8 +209,56 @@ fn sink(spec: SinkSpec, folder: &Path, from: Upstream) -> SinkPlan {
             }
             SinkConnector::File { path, replace, shape }
         }
+        SinkConnectorSpec::Kafka(kafka) => {
+            SinkConnector::Kafka(Box::new(kafka_sink(*kafka, &spec.id, job, format)))
+        }
         SinkConnectorSpec::Stdout => SinkConnector::Stdout,
         SinkConnectorSpec::Discard => SinkConnector::Discard,
     };
     SinkPlan { id: spec.id.value, from, connector }
+}
+
+/// By which Kafka knows a node, whichever process runs it.
+fn kafka_id(job: &OfJob<'_>, node: &str) -> String {
+    format!("tidegate-{}-{node}", job.name)
+}
+
+fn kafka_client(spec: KafkaClientSpec) -> KafkaClientPlan {
+    let properties = spec.properties.into_iter().map(|at| at.value).collect();
+    KafkaClientPlan {
+        brokers: spec.brokers.value,
+        timeout: spec.timeout,
+        properties: Properties(properties),
+    }
+}
+
+fn kafka_source(
+    spec: KafkaSourceSpec,
+    id: &str,
+    job: &OfJob<'_>,
+    record_time: bool,
+) -> KafkaSourcePlan {
+    KafkaSourcePlan {
+        client: kafka_client(spec.client),
+        topics: spec.topics.value,
+        start: spec.start,
+        ends: spec.ends,
+        envelope: spec.envelope.is_some_and(|at| at.value),
+        discovery_interval: spec.discovery_interval,
+        commits_offsets: spec.group.is_some(),
+        group: spec.group.unwrap_or_else(|| kafka_id(job, id)),
+        record_time,
+    }
+}
+
+fn kafka_sink(spec: KafkaSinkSpec, id: &str, job: &OfJob<'_>, format: Format) -> KafkaSinkPlan {
+    let exactly_once = kafka::is_exactly_once(&spec, job.mode);
+    let key = spec.key.map(|at| at.value);
+    KafkaSinkPlan {
+        client: kafka_client(spec.client),
+        topic: spec.topic.value,
+        shape: KafkaShape { format, key, envelope: spec.envelope.is_some_and(|at| at.value) },
+        exactly_once,
+        transactional_id: kafka_id(job, id),
+    }
 }

@@ -14,6 +14,7 @@ mod components;
 mod files;
 mod graph;
 mod headers;
+mod kafka;
 mod operators;
 mod recovery;
 #[cfg(test)]
@@ -73,6 +74,7 @@ fn examine(
     let operators = operators::check(file, declared, &graph, findings);
     operators::warn_of_timers(file, declared, &graph, findings);
     files::check(file, findings);
+    kafka::check(file, &graph, findings);
     recovery::check(file, findings);
     (graph, operators)
 }

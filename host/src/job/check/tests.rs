@@ -1,6 +1,8 @@
 //! Every refusal of a job that parses, with its words. Functions are declarations here: what a
 //! component must be is tested beside the embedding.
 
+mod kafka;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -8,6 +8,7 @@
 
 mod checkpoint;
 mod document;
+mod kafka;
 mod names;
 mod operator;
 mod problem;
@@ -28,6 +29,7 @@ use std::path::{Path, PathBuf};
 
 pub use checkpoint::{CheckpointSpec, StorageSpec};
 pub use document::Origin;
+pub use kafka::{KafkaClientSpec, KafkaSinkSpec, KafkaSourceSpec};
 pub use names::hint as name_hint;
 pub use operator::{InputSpec, OperatorSpec, PartitionSpec};
 pub use problem::{Problem, Problems};

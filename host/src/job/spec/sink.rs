@@ -1,6 +1,7 @@
 //! `[[sink]]`.
 
 use super::document::Value;
+use super::kafka::{self, KafkaSinkSpec};
 use super::section::{At, Mismatch, Section};
 use super::{read_id, values};
 use crate::job::plan::FileShape;
@@ -28,6 +29,8 @@ pub enum SinkConnectorSpec {
         /// How output is cut into files.
         shape: FileShape,
     },
+    /// A topic of Kafka.
+    Kafka(Box<KafkaSinkSpec>),
     /// Standard output.
     Stdout,
     /// Nowhere.
@@ -37,6 +40,7 @@ pub enum SinkConnectorSpec {
 #[derive(Clone, Copy)]
 enum Connector {
     File,
+    Kafka,
     Stdout,
     Discard,
     NotYet,
@@ -47,7 +51,7 @@ fn connector(value: &Value) -> Result<Connector, Mismatch> {
         ("file", Connector::File),
         ("stdout", Connector::Stdout),
         ("discard", Connector::Discard),
-        ("kafka", Connector::NotYet),
+        ("kafka", Connector::Kafka),
         ("socket", Connector::NotYet),
         ("mysql", Connector::NotYet),
         ("s3", Connector::NotYet),
@@ -68,11 +72,14 @@ pub fn read(mut section: Section<'_, '_>) -> SinkSpec {
             let shape = read_shape(&mut section);
             path.map(|path| SinkConnectorSpec::File { path, replace, shape })
         }
+        Connector::Kafka => {
+            kafka::read_sink(&mut section).map(|spec| SinkConnectorSpec::Kafka(Box::new(spec)))
+        }
         Connector::Stdout => Some(SinkConnectorSpec::Stdout),
         Connector::Discard => Some(SinkConnectorSpec::Discard),
         Connector::NotYet => {
             let problem = word.problem("asks for a connector that is not in this version yet");
-            section.report(problem.hint("this version has file, stdout and discard"));
+            section.report(problem.hint("this version has file, kafka, stdout and discard"));
             None
         }
     });

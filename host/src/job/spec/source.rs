@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::document::Value;
+use super::kafka::{self, KafkaSourceSpec};
 use super::section::{At, Mismatch, Section};
 use super::{operator, read_id, values};
 use crate::job::plan::{
@@ -47,10 +48,20 @@ pub enum SourceConnectorSpec {
     Stdin,
     /// Lines that a server sends.
     Socket(SocketPlan),
+    /// Records of topics of Kafka.
+    Kafka(Box<KafkaSourceSpec>),
     /// Made-up records.
     Generator(GeneratorPlan),
     /// Records that a function makes.
     Function(FunctionSourceSpec),
+}
+
+impl SourceSpec {
+    /// Whether its records have event times.
+    pub fn has_event_times(&self) -> bool {
+        let is_kafka = matches!(self.connector, Some(SourceConnectorSpec::Kafka(_)));
+        self.timestamp.is_some() || is_kafka
+    }
 }
 
 /// Files to read.
@@ -97,6 +108,7 @@ enum Connector {
     File,
     Stdin,
     Socket,
+    Kafka,
     Generator,
     Function,
     NotYet,
@@ -109,7 +121,7 @@ fn connector(value: &Value) -> Result<Connector, Mismatch> {
         ("socket", Connector::Socket),
         ("generator", Connector::Generator),
         ("function", Connector::Function),
-        ("kafka", Connector::NotYet),
+        ("kafka", Connector::Kafka),
         ("mysql", Connector::NotYet),
         ("s3", Connector::NotYet),
     ];
@@ -121,7 +133,7 @@ pub fn read(mut section: Section<'_, '_>) -> SourceSpec {
     let id = read_id(&mut section, "source");
     let word = section.required("connector", "\"file\"", connector);
     let format = section.optional("format", values::format);
-    let (timestamp, out_of_orderness, idle_after) = read_event_time(&mut section);
+    let (timestamp, out_of_orderness, idle_after) = read_event_time(&mut section, word.as_deref());
     let malformed = section.or("malformed", values::malformed, MalformedPolicy::default());
     let line_bytes_max = section.or("max_line", line_bytes_max, LINE_BYTES_MAX_DEFAULT);
     let replaced = word.as_ref().is_some_and(At::is_argument);
@@ -131,12 +143,15 @@ pub fn read(mut section: Section<'_, '_>) -> SourceSpec {
         Connector::File => read_file(&mut section, format.as_ref()),
         Connector::Stdin => Some(SourceConnectorSpec::Stdin),
         Connector::Socket => read_socket(&mut section),
+        Connector::Kafka => {
+            kafka::read_source(&mut section).map(|spec| SourceConnectorSpec::Kafka(Box::new(spec)))
+        }
         Connector::Generator => read_generator(&mut section, format.as_ref(), &mut default_format),
         Connector::Function => read_function(&mut section),
         Connector::NotYet => {
             let problem = word.problem("asks for a connector that is not in this version yet");
             section.report(
-                problem.hint("this version has file, stdin, socket, generator and function"),
+                problem.hint("this version has file, stdin, socket, kafka, generator and function"),
             );
             None
         }
@@ -171,14 +186,22 @@ fn line_bytes_max(value: &Value) -> Result<u64, Mismatch> {
 /// idleness.
 fn read_event_time(
     section: &mut Section<'_, '_>,
+    connector: Option<&Connector>,
 ) -> (Option<TimestampSpec>, Duration, Option<Duration>) {
-    let timestamp = section.section("timestamp").and_then(|mut section| {
+    // Records of Kafka have a time in any case.
+    let is_kafka = matches!(connector, Some(Connector::Kafka));
+    let is_record_time = is_kafka && section.text("timestamp").is_some();
+    if is_record_time {
+        section.optional("timestamp", kafka::record_time);
+    }
+    let timestamp = if is_record_time { None } else { section.section("timestamp") };
+    let timestamp = timestamp.and_then(|mut section| {
         let field = section.required("field", "0", values::field);
         let unit = section.or("unit", values::time_unit, TimeUnit::Milliseconds);
         section.finish();
         field.map(|field| TimestampSpec { field, unit })
     });
-    let has_timestamp = section.has("timestamp");
+    let has_timestamp = is_kafka || section.has("timestamp");
     let watermark = section.section("watermark").map(|mut section| {
         if !has_timestamp {
             let problem =

@@ -122,7 +122,7 @@ const WRONG_VALUES: [(&str, &str); 38] = [
     ),
     ("restart.strategy=fixed", "`restart.strategy` is \"fixed\", which is not known"),
     (
-        "source.clicks.connector=kafka",
+        "source.clicks.connector=s3",
         "`source.clicks.connector` asks for a connector that is not in this version yet",
     ),
     ("source.clicks.connector=fil", "`source.clicks.connector` is \"fil\", which is not known"),
@@ -179,7 +179,7 @@ const WRONG_VALUES: [(&str, &str); 38] = [
     ),
     ("operator.pv.on_fault=skip", "`operator.pv.on_fault` is \"skip\", which is not known"),
     (
-        "sink.out.connector=kafka",
+        "sink.out.connector=s3",
         "`sink.out.connector` asks for a connector that is not in this version yet",
     ),
     ("sink.out.path=7", "`sink.out.path` is the number 7, not text"),
