@@ -133,6 +133,7 @@ impl Case {
         let options = RunOptions {
             stop: Arc::new(StopFlag::default()),
             log: LogSink::none(),
+            capture: None,
             restore: Restore::Nothing,
             code: CodeChoice::default(),
             requests: Arc::new(Requests::new(&plan.name, Arc::clone(&metrics))),
