@@ -268,7 +268,7 @@ fn state_is_migrated_for_another_version() {
     run(&job).expect(3);
     let (_, mut fixture) = only(&job);
     // A record that the versions can read.
-    fixture["input"]["records"]["records"][0]["value"] = json!("a,7");
+    fixture["input"]["records"]["records"][0]["value"] = json!("a,x,7");
     let path = job.folder().write("seventh.json", fixture.to_string());
     let effects = |crate_name: &str| answer(&path, &component(crate_name), 0)["effects"].clone();
     let first = effects("swap-v1");
@@ -285,7 +285,8 @@ fn state_is_migrated_for_another_version() {
     let refused = replay(&newer, &component("swap-wide")).run().expect(1);
     refused.expect_story(["has schema version 3", "the component has 2"]);
     fixture["states"][0]["schema_version"] = json!(1);
-    fixture["keys"][0]["key"] = json!("poison");
+    // The key that this one cannot migrate.
+    fixture["keys"][0]["key"] = json!("user_7");
     let poison = job.folder().write("poison.json", fixture.to_string());
     let failed = replay(&poison, &component("swap-bad-migration")).run().expect(3);
     failed.expect_story(["the count 6 cannot be migrated"]);
