@@ -262,18 +262,14 @@ fn operator_state_is_captured() {
 /// State comes to another version of the function as in a swap: migrated, or not at all.
 #[test]
 fn state_is_migrated_for_another_version() {
-    let lines: Vec<String> = (1..=10).map(|number| format!("a,{number}")).collect();
     let folder = Folder::new("versions");
-    let path = folder.write("lines.csv", lines.join("\n") + "\n");
-    let job = Job::new(folder, Source::file(&path)).operator(
-        "pv",
-        "swap-faulty",
-        "0",
-        "params = { at = 7 }\n",
-    );
-    run(&job).expect(3).expect_story(["line 7 is the one to panic at"]);
-    let (path, mut fixture) = only(&job);
-    assert_same_fault(&path, "swap-faulty");
+    let path = folder.write("lines.csv", "a,1\na,2\na,3\na,4\na,5\na,6\na,poison\n");
+    let job = Job::new(folder, Source::file(&path)).operator("pv", "trap", "0", "");
+    run(&job).expect(3);
+    let (_, mut fixture) = only(&job);
+    // A record that the versions can read.
+    fixture["input"]["records"]["records"][0]["value"] = json!("a,x,7");
+    let path = job.folder().write("seventh.json", fixture.to_string());
     let effects = |crate_name: &str| answer(&path, &component(crate_name), 0)["effects"].clone();
     let first = effects("swap-v1");
     assert_eq!(first["outputs"]["main"][0]["record"], "a,7,7,v1");
@@ -289,7 +285,8 @@ fn state_is_migrated_for_another_version() {
     let refused = replay(&newer, &component("swap-wide")).run().expect(1);
     refused.expect_story(["has schema version 3", "the component has 2"]);
     fixture["states"][0]["schema_version"] = json!(1);
-    fixture["keys"][0]["key"] = json!("poison");
+    // The key that this one cannot migrate.
+    fixture["keys"][0]["key"] = json!("user_7");
     let poison = job.folder().write("poison.json", fixture.to_string());
     let failed = replay(&poison, &component("swap-bad-migration")).run().expect(3);
     failed.expect_story(["the count 6 cannot be migrated"]);

@@ -114,26 +114,29 @@ fn no_failure_of_the_cache_is_one_of_the_job() {
     let folder = Folder::new("failing");
     folder.write("clicks.csv", "a,/,1\na,/,2\n");
     let component = component("count");
+    let source = "connector = \"file\"\npath = \"clicks.csv\"\nformat = \"csv\"\n";
     let job = folder.write(
         "job.toml",
         format!(
-            "[job]\nname = \"test\"\n\
-             [[source]]\nid = \"in\"\nconnector = \"file\"\npath = \"clicks.csv\"\nformat = \"csv\"\n\
+            "[job]\nname = \"test\"\n[[source]]\nid = \"in\"\n{source}\
              [[operator]]\nid = \"op\"\ncomponent = {component:?}\n\
              inputs = [{{ from = \"in\", partition = {{ key = 0 }} }}]\n\
              [[sink]]\nid = \"out\"\nconnector = \"stdout\"\nfrom = \"op\"\n"
         ),
     );
-    let no_folder = folder.write("a-file", "");
-    let run = || Tidegate::run_job(&job);
-    let ended = run().env("XDG_CACHE_HOME", no_folder).run().expect(0);
-    assert_eq!(ended.stdout, "a,1\na,2\n");
-    assert!(ended.stderr.contains("compiled anew"), "{}", ended.stderr);
-    // No entry fits: what is written of one is removed.
+    let run = |caches: &Path| {
+        let ended = Tidegate::run_job(&job).env("XDG_CACHE_HOME", caches).run().expect(0);
+        assert_eq!(ended.stdout, "a,1\na,2\n");
+        ended.stderr
+    };
+    let story = run(&folder.write("a-file", ""));
+    assert!(story.contains("compiled anew"), "{story}");
+    // Nothing can be kept in the place of a folder: what was written is removed.
     let caches = folder.join("caches");
-    let ended = run().env("XDG_CACHE_HOME", &caches).file_blocks_max(8).run().expect(0);
-    assert_eq!(ended.stdout, "a,1\na,2\n");
-    assert_eq!(entries(&caches), Vec::<PathBuf>::new());
-    let ended = run().env("XDG_CACHE_HOME", &caches).run().expect(0);
-    assert_eq!((ended.stdout.as_str(), entries(&caches).len()), ("a,1\na,2\n", 1));
+    run(&caches);
+    let entry = only(&caches);
+    fs::remove_file(&entry).expect("the user may");
+    fs::create_dir(&entry).expect("the user may");
+    run(&caches);
+    assert_eq!(entries(&caches), [entry]);
 }

@@ -264,3 +264,34 @@ pub(super) fn printable(text: &str) -> String {
     }
     shown
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_is_that_of_all_memories_together() {
+        let limits = Limits { memory_bytes: 100, ..Limits::default() };
+        let mut state = GuestState::new(&limits, LogSink::none());
+        let mut grow = |from, to, most| {
+            let granted = state.memory_growing(from, to, most).unwrap();
+            (granted, state.memory_denied.take())
+        };
+        assert_eq!(grow(0, 60, None), (true, None));
+        assert_eq!(grow(0, 41, None), (false, Some(101)), "a second memory");
+        assert_eq!(grow(0, 30, None), (true, None));
+        // What does not grow because it says so itself does not count.
+        assert_eq!(grow(60, 70, Some(65)), (false, None));
+        assert_eq!(grow(60, 70, Some(70)), (true, None));
+        assert_eq!(grow(30, 31, None), (false, Some(101)));
+        assert_eq!(grow(70, usize::MAX, None), (false, Some(usize::MAX)));
+    }
+
+    #[test]
+    fn so_is_that_of_tables() {
+        let mut state = GuestState::new(&Limits::default(), LogSink::none());
+        assert!(state.table_growing(0, TABLE_ELEMENTS_MAX - 1, None).unwrap());
+        assert!(!state.table_growing(0, 2, None).unwrap());
+        assert!(state.table_growing(0, 1, None).unwrap());
+    }
+}
