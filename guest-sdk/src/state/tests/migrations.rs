@@ -97,7 +97,7 @@ struct Numbers<const LIVES: bool>;
 
 impl<const LIVES: bool> Declare for Numbers<LIVES> {
     fn declare(setup: &mut Setup) {
-        let mut begin = |name| {
+        for name in ["value", "list", "map", "reducing", "aggregating"] {
             let ttl = Ttl::new(Duration::from_secs(60));
             let builder = if LIVES { setup.state(name).ttl(ttl) } else { setup.state(name) };
             match name {
@@ -107,8 +107,7 @@ impl<const LIVES: bool> Declare for Numbers<LIVES> {
                 "reducing" => declared(in_words(builder).reducing(|one: Number, _| one)),
                 _ => declared(in_words(builder).aggregating(Last)),
             }
-        };
-        ["value", "list", "map", "reducing", "aggregating"].into_iter().for_each(&mut begin);
+        }
     }
 }
 
