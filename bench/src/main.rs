@@ -1,14 +1,23 @@
 //! Measures the release binary from outside.
 //!
 //!     cargo xtask bench             count per key, beside a native loop
+//!     cargo xtask bench comparison  fourteen jobs beside loops and Apache Flink
+//!     cargo xtask bench latency     from source to sink, at shares of the capacity
+//!     cargo xtask bench start       from the start of a job to its first output
 //!     cargo xtask bench operations  each operation on state, on each backend
 //!     cargo xtask bench recovery    checkpoints and restores of 1 GB of keyed state
 //!     cargo xtask bench swaps       a hundred swaps in a row, under load
 //!
-//! The run fails if a bar is missed.
+//! The run fails if a bar is missed, or if the outputs of contenders differ.
 
+mod comparison;
+mod engine;
+mod events;
 mod input;
+mod latency;
+mod machine;
 mod native;
+mod open_loop;
 mod operations;
 mod probes;
 mod recovery;
@@ -16,7 +25,7 @@ mod swaps;
 mod throughput;
 mod tidegate_run;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
@@ -26,6 +35,11 @@ fn main() -> Result<ExitCode> {
     let target = target_dir()?;
     let met = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => throughput::run(&target)?,
+        ["comparison", ref options @ ..] => comparison::run(&target, options)?,
+        // For `comparison`, which starts this program once more.
+        ["engine", job, "--report", report] => engine::run(Path::new(job), Path::new(report))?,
+        ["latency", ref options @ ..] => latency::run(&target, options)?,
+        ["start"] => latency::run_start(&target)?,
         ["operations"] => operations::run(&target)?,
         ["recovery"] => recovery::run(&target)?,
         ["swaps"] => swaps::run(&target)?,

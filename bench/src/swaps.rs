@@ -93,9 +93,7 @@ struct Bench {
 
 impl Bench {
     fn under_load(&self) -> Result<Loaded> {
-        let source = format!(
-            "connector = \"generator\"\nshape = \"clicks\"\nkeys = {KEYS}\n"
-        );
+        let source = format!("connector = \"generator\"\nshape = \"clicks\"\nkeys = {KEYS}\n");
         let sink = "connector = \"file\"\npath = \"out/\"\n";
         let mut job = self.start(&source, sink, Stdio::null())?;
         let client = self.client()?;

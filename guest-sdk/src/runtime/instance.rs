@@ -169,11 +169,10 @@ fn open_on_defaults<A: Adaptor>() -> Result<Setup> {
     Ok(setup)
 }
 
-/// The key of each record. Native tests of a key selector call it directly.
+/// The key of each record.
 ///
 /// # Errors
 /// The fault of the first record that has none.
-#[cfg(any(test, target_family = "wasm"))]
 pub fn extract_keys<A: Adaptor>(values: &Packed) -> Result<Packed, Fault> {
     let mut keys = Packed { bytes: Vec::new(), ends: Vec::with_capacity(values.ends.len()) };
     let mut start = 0;

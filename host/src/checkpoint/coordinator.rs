@@ -344,6 +344,7 @@ impl Coordinator {
         if !matches!(one.purpose, Purpose::Savepoint(_)) && !is_held {
             let outputs: Vec<&PreparedOutput> = up_to(&self.prepared, id).collect();
             self.commits.commit(&outputs)?;
+            self.commits.completed(&manifest.sources);
             self.prepared.retain(|(before, _)| *before > id);
             self.remove_abandoned();
         }
@@ -403,8 +404,7 @@ impl Coordinator {
             }
             ConfirmAfter::TimeMs(time) => *time <= now,
         };
-        let of_operator =
-            one.partitions.iter().filter(|(operator, ..)| *operator == swap.operator);
+        let of_operator = one.partitions.iter().filter(|(operator, ..)| *operator == swap.operator);
         let is_settled = of_operator.into_iter().all(|(.., snapshot)| !snapshot.unsettled);
         if is_last || (is_due && is_settled) {
             let operator = &mut self.settings.operators[swap.operator];
