@@ -1,8 +1,8 @@
 //! A hundred swaps in a row between two versions of a function: what they do to records.
 //!
 //! First under load: a generator at full speed, 100,000 keys, parallelism 2, a checkpoint every
-//! second. Afterwards the whole output is read: no record may be missing or there twice, and each key
-//! must be counted in order through all versions. Then with records at a steady rate, whose latency
+//! second. Afterwards the whole output is read: no record may be missing or there twice, and each
+//! key must be counted in order through all versions. Then with records at a steady rate, whose latency
 //! is taken from outside, with and without swaps.
 
 use std::collections::HashMap;
@@ -238,8 +238,8 @@ fn component(number: usize) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// Swaps once. Returns how long the slowest partition took to change and how long the whole took, in
-/// milliseconds.
+/// Swaps once. Returns how long the slowest partition took to change and how long the whole took,
+/// in milliseconds.
 fn swap(client: &Client, number: usize) -> Result<(f64, f64)> {
     let request = SwapRequest {
         operator: "count".into(),

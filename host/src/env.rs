@@ -89,7 +89,7 @@ pub fn fill_randomly(bytes: &mut [u8]) -> std::io::Result<()> {
     getrandom::fill(bytes).map_err(|cause| std::io::Error::other(cause.to_string()))
 }
 
-#[cfg(all(test, feature = "engine"))]
+#[cfg(test)]
 mod tests {
     use std::os::unix::fs::MetadataExt;
 

@@ -1,5 +1,5 @@
-//! The job that tests of swaps change the function of: it counts made-up clicks, and its output says
-//! of each record which version has counted it, with which state.
+//! The job that tests of swaps change the function of: it counts made-up clicks, and its output
+//! says of each record which version has counted it, with which state.
 
 use std::collections::BTreeMap;
 

@@ -221,8 +221,8 @@ impl Catalog {
         Ok(entries)
     }
 
-    /// Removes all but the newest `keep` checkpoints and the `pinned` one, and what is left of those
-    /// that were given up.
+    /// Removes all but the newest `keep` checkpoints and the `pinned` one, and what is left of
+    /// those that were given up.
     ///
     /// # Errors
     /// If the storage fails.

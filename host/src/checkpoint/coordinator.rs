@@ -15,11 +15,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::catalog::Catalog;
-use super::code::Code;
 use super::commit::Commits;
-use super::forms;
 use super::manifest::{
-    ConfirmAfter, Kind, Manifest, OperatorState, PartitionSnapshot, PreparedOutput, SourceState,
+    Kind, Manifest, OperatorState, PartitionSnapshot, PreparedOutput, SourceState,
     UnconfirmedSwap,
 };
 use super::protocol::{
@@ -27,12 +25,12 @@ use super::protocol::{
     RequestId, SwapPlan, Target, Unconfirmed,
 };
 use crate::error::{Error, Result};
-use crate::model::{Declaration, Ttl, millis};
+use crate::model::millis;
 use crate::state::SnapshotForm;
 
 /// What a checkpoint is taken for.
 #[derive(Clone)]
-enum Purpose {
+pub(super) enum Purpose {
     Periodic,
     Savepoint(RequestId),
     /// An operator changes its function at its barrier.
@@ -41,14 +39,14 @@ enum Purpose {
     Last(Option<RequestId>),
 }
 
-struct InFlight {
-    purpose: Purpose,
-    kind: Kind,
+pub(super) struct InFlight {
+    pub(super) purpose: Purpose,
+    pub(super) kind: Kind,
     target: Option<Target>,
     started_ms: i64,
     waiting: BTreeSet<usize>,
     sources: Vec<SourceState>,
-    partitions: Vec<(usize, usize, PartitionSnapshot)>,
+    pub(super) partitions: Vec<(usize, usize, PartitionSnapshot)>,
 }
 
 impl InFlight {
@@ -59,7 +57,7 @@ impl InFlight {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     Running,
     /// All input has ended: the last checkpoint is due.
     Ending,
@@ -70,12 +68,12 @@ enum Phase {
 
 /// The coordinator of one attempt to run a job.
 pub struct Coordinator {
-    settings: CoordinatorSettings,
-    catalog: Option<Catalog>,
+    pub(super) settings: CoordinatorSettings,
+    pub(super) catalog: Option<Catalog>,
     commits: Commits,
-    phase: Phase,
+    pub(super) phase: Phase,
     next_id: u64,
-    in_flight: BTreeMap<u64, InFlight>,
+    pub(super) in_flight: BTreeMap<u64, InFlight>,
     /// What waits to be committed, by the barrier that it precedes.
     prepared: Vec<(u64, PreparedOutput)>,
     exhausted: BTreeSet<usize>,
@@ -84,9 +82,9 @@ pub struct Coordinator {
     /// Of a past that the first commit undoes.
     abandoned: Vec<u64>,
     /// A swap that waits until no other barrier is under way.
-    waiting_swap: Option<Box<SwapPlan>>,
+    pub(super) waiting_swap: Option<Box<SwapPlan>>,
     /// A swap that can still be undone.
-    unconfirmed: Option<Unconfirmed>,
+    pub(super) unconfirmed: Option<Unconfirmed>,
     failures: u32,
     next_periodic_ms: i64,
     ended_ms: i64,
@@ -133,9 +131,9 @@ impl Coordinator {
         self.abandoned = checkpoints;
     }
 
-    /// Goes on with a swap that was not confirmed when the job was last up.
-    pub fn resume_swap(&mut self, unconfirmed: Unconfirmed) {
-        self.unconfirmed = Some(unconfirmed);
+    /// Begins the next checkpoint at once.
+    pub fn begin_soon(&mut self, now: i64) {
+        self.next_periodic_ms = now;
     }
 
     /// What is to be done, in order.
@@ -221,45 +219,6 @@ impl Coordinator {
         }
     }
 
-    /// Changes the function of an operator at the next barrier, which comes as soon as no other is
-    /// under way; the answer comes as an action when the checkpoint there is complete.
-    ///
-    /// # Panics
-    /// If the job takes no checkpoints.
-    pub fn swap(&mut self, plan: SwapPlan, now: i64) {
-        assert!(self.catalog.is_some(), "a swap needs a checkpoint to be undone");
-        if self.phase != Phase::Running || self.waiting_swap.is_some() {
-            return self.refuse(plan.request);
-        }
-        self.waiting_swap = Some(Box::new(plan));
-        self.begin_swap(now);
-    }
-
-    /// What an operator would be after a swap: the states that it has, and those that the new
-    /// function declares.
-    pub fn operator_after(
-        &self,
-        operator: usize,
-        component: (Code, &Declaration),
-        ttl: &[Option<Ttl>],
-    ) -> OperatorOf {
-        let of = &self.settings.operators[operator];
-        let (code, declaration) = component;
-        forms::after_swap(of, code, declaration, ttl)
-    }
-
-    fn begin_swap(&mut self, now: i64) {
-        if !self.in_flight.is_empty() {
-            return;
-        }
-        if let Some(plan) = self.waiting_swap.take() {
-            match self.phase {
-                Phase::Running => self.begin(Purpose::Swap(plan), self.checkpoint_target(), now),
-                _ => self.refuse(plan.request),
-            }
-        }
-    }
-
     /// Somebody asks the job to end with a last checkpoint, or with a savepoint at `target`.
     pub fn stop(&mut self, request: RequestId, target: Option<Target>, now: i64) {
         if self.phase != Phase::Running {
@@ -270,19 +229,19 @@ impl Coordinator {
         self.begin(Purpose::Last(Some(request)), target, now);
     }
 
-    fn refuse(&mut self, request: RequestId) {
+    pub(super) fn refuse(&mut self, request: RequestId) {
         let error = Error::input("the job is about to end");
         self.actions.push(Action::Answer(request, Err(error)));
     }
 
     /// Where the next checkpoint lies, if checkpoints are taken.
-    fn checkpoint_target(&self) -> Option<Target> {
+    pub(super) fn checkpoint_target(&self) -> Option<Target> {
         let catalog = self.catalog.as_ref()?;
         let folder = format!("chk-{}", self.next_id);
         Some(Target { storage: catalog.storage.clone(), folder, form: SnapshotForm::Native })
     }
 
-    fn begin(&mut self, purpose: Purpose, target: Option<Target>, now: i64) {
+    pub(super) fn begin(&mut self, purpose: Purpose, target: Option<Target>, now: i64) {
         let id = self.next_id;
         self.next_id += 1;
         let hold = matches!(purpose, Purpose::Last(_));
@@ -370,47 +329,6 @@ impl Coordinator {
             }
         }
         Ok(())
-    }
-
-    /// Takes note of what this checkpoint means for swaps: one has happened at its barrier, or the
-    /// last one comes nearer to be confirmed.
-    fn advance_swap(&mut self, id: u64, one: &InFlight, now: i64) {
-        if let Purpose::Swap(plan) = &one.purpose {
-            let SwapPlan { operator, next, rolls_back, migrates, confirmed_after, .. } =
-                (**plan).clone();
-            let previous = std::mem::replace(&mut self.settings.operators[operator], next).code;
-            // State that is on its way must have arrived before there is no way back.
-            let at_least = migrates.then_some(ConfirmAfter::Checkpoints(1));
-            self.unconfirmed = confirmed_after.or(at_least).map(|confirmed_after| Unconfirmed {
-                operator,
-                since: id,
-                previous,
-                rolls_back,
-                migrates,
-                confirmed_after,
-            });
-            return;
-        }
-        let Some(swap) = &mut self.unconfirmed else { return };
-        // What is asked of it has been shown when the job ends.
-        let is_last = matches!(one.purpose, Purpose::Last(_));
-        if one.kind == Kind::Savepoint && !is_last {
-            return;
-        }
-        let is_due = match &mut swap.confirmed_after {
-            ConfirmAfter::Checkpoints(left) => {
-                *left = left.saturating_sub(1);
-                *left == 0
-            }
-            ConfirmAfter::TimeMs(time) => *time <= now,
-        };
-        let of_operator = one.partitions.iter().filter(|(operator, ..)| *operator == swap.operator);
-        let is_settled = of_operator.into_iter().all(|(.., snapshot)| !snapshot.unsettled);
-        if is_last || (is_due && is_settled) {
-            let operator = &mut self.settings.operators[swap.operator];
-            forms::release(&mut operator.states, &mut operator.operator_states);
-            self.unconfirmed = None;
-        }
     }
 
     fn write_manifest(&mut self, id: u64, one: &InFlight, now: i64) -> Result<Manifest> {

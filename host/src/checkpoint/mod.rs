@@ -29,6 +29,7 @@ pub mod reading;
 pub mod sink_log;
 pub mod state_file;
 pub mod storage;
+mod swap;
 #[cfg(feature = "rocksdb")]
 pub mod tables;
 

@@ -141,7 +141,7 @@ impl OperatorTask {
         self.route()
     }
 
-    /// Takes a snapshot of the moment of a barrier, and changes the function if it is time for that.
+    /// Takes a snapshot of the moment of a barrier, and changes the function if it is time to.
     fn pass_barrier(&mut self, barrier: &Barrier, now: i64) -> Result<()> {
         let watch = Stopwatch::start();
         let order = barrier.swap.as_ref().filter(|one| one.operator == self.partition.operator);

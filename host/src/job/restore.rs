@@ -308,7 +308,8 @@ fn check_version(plan: &OperatorPlan, name: &str, had: u32, has: u32) -> Result<
     let id = &plan.id;
     if had > has {
         let message = format!(
-            "state {name:?} of operator {id:?} has schema version {had}, its function declares {has}"
+            "state {name:?} of operator {id:?} has schema version {had}, its function declares \
+             {has}"
         );
         return Err(Error::input(message).hint("restore with the function that wrote it"));
     }

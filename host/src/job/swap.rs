@@ -335,7 +335,10 @@ impl Swaps {
                 (None, Some(format!("the swap of {id:?} is confirmed")))
             }
             Outcome::Answer(request, answered) => {
-                let is_it = |swap: &mut Swap| matches!(&swap.stage, Stage::Changing(number, ..) if *number == request);
+                let is_it = |swap: &mut Swap| match &swap.stage {
+                    Stage::Changing(number, ..) => *number == request,
+                    _ => false,
+                };
                 let Some(swap) = self.current.take_if(is_it) else {
                     return (Some(Outcome::Answer(request, answered)), None);
                 };

@@ -11,8 +11,8 @@
 //!
 //! An artifact is machine code that runs outside the sandbox. It is used only if it carries the
 //! code of the key, so if a process that could read the key wrote it: one of this user, who needs
-//! no cache to run code of theirs. Whatever else is there, as an entry that is stale, cut off, or was
-//! changed or renamed, is removed, and the component compiled anew.
+//! no cache to run code of theirs. Whatever else is there, as an entry that is stale, cut off, or
+//! was changed or renamed, is removed, and the component compiled anew.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::hash::{DefaultHasher, Hash, Hasher};

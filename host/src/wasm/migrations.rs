@@ -112,7 +112,8 @@ pub(super) fn check_steps(
         let what = match version_of(state) {
             None => format!("of state {state:?}, which it does not declare"),
             Some(version) if *from_version == 0 || *from_version >= version => format!(
-                "of state {state:?} from version {from_version}, but the state has version {version}"
+                "of state {state:?} from version {from_version}, but the state has version \
+                 {version}"
             ),
             Some(_) if steps[..index].contains(step) => {
                 format!("of state {state:?} from version {from_version} twice")

@@ -112,7 +112,8 @@ fn a_process_that_comes_back_is_fenced() {
     assert_eq!(found.collect::<Vec<_>>(), expected);
 }
 
-/// Settings of TLS and SASL pass through to librdkafka, and a password is nowhere but in the environment.
+/// Settings of TLS and SASL pass through to librdkafka, and a password is nowhere but in the
+/// environment.
 #[test]
 fn a_password_comes_from_the_environment_and_a_wrong_one_is_said() {
     let Some(broker) = shared() else { return };

@@ -1,6 +1,6 @@
 //! Sinks to external systems that know transactions: what a partition writes between two barriers
-//! is a log in the checkpoint storage, which a [`Committer`](crate::checkpoint::Committer) brings to
-//! its place once the checkpoint is complete that begins with the second one.
+//! is a log in the checkpoint storage, which a [`Committer`](crate::checkpoint::Committer) brings
+//! to its place once the checkpoint is complete that begins with the second one.
 
 use std::sync::Arc;
 

@@ -32,7 +32,8 @@ pub fn load(
             if !is_same {
                 findings.warning(format!(
                     "operator `{}` goes on with the function of the checkpoint, {}, and not with \
-                     what is in {}: `tidegate swap` changes it while the job runs, `--code job` now",
+                     what is in {}: `tidegate swap` changes it while the job runs, `--code job` \
+                     now",
                     operator.id.as_str(),
                     code.digest().short(),
                     path.display()

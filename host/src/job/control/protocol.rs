@@ -9,7 +9,8 @@
 //! | `POST /v1/swap` | [`SwapRequest`] | [`Answer`], when the function has changed, or not |
 //!
 //! What fails is answered with [`Refusal`] and a status that says whose turn it is: 422 the
-//! author of a function that faulted, other 4xx whoever asked, 500 the storage or the job, 503 nobody, since the job has ended.
+//! author of a function that faulted, other 4xx whoever asked, 500 the storage or
+//! the job, 503 nobody, since the job has ended.
 
 use std::path::PathBuf;
 
