@@ -47,8 +47,8 @@ fn files_that_appear_are_read() {
     job.wait_for(300);
     fs::remove_file(job.folder().join("in/before")).expect("it was read");
     put(&job, "third", &clicks(300, 50));
-    // Whoever has found that one has seen that the other is gone. A name that comes again is another
-    // file.
+    // Whoever has found that one has seen that the other is gone. A name that comes again is
+    // another file.
     job.wait_for(350);
     put(&job, "before", &clicks(350, 50));
     job.wait_for(400);
