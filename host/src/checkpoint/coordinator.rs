@@ -388,6 +388,12 @@ impl Coordinator {
                 migrates,
                 confirmed_after,
             });
+            if self.unconfirmed.is_none() {
+                // Partitions remove at once what was kept; manifests must say the same, or columns
+                // that later swaps add would not have the same indices in both.
+                let operator = &mut self.settings.operators[operator];
+                forms::release(&mut operator.states, &mut operator.operator_states);
+            }
             return;
         }
         let Some(swap) = &mut self.unconfirmed else { return };

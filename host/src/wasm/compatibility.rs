@@ -402,3 +402,6 @@ fn word(kind: StateKind) -> &'static str {
         StateKind::Aggregating => "aggregating state",
     }
 }
+
+#[cfg(test)]
+mod tests;
