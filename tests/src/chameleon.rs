@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -66,6 +67,17 @@ impl Chameleon {
     /// Starts the job with a first version: parallelism 2, a checkpoint every 50 ms, 300 keys. The
     /// text is added to the job file, at a place where the operator goes on.
     pub fn start(name: &str, backend: &str, settings: &Settings<'_>, of_operator: &str) -> Self {
+        Self::start_with_interval("50ms", name, backend, settings, of_operator)
+    }
+
+    /// As [`start`](Self::start), with so long between two checkpoints.
+    pub fn start_with_interval(
+        interval: &str,
+        name: &str,
+        backend: &str,
+        settings: &Settings<'_>,
+        of_operator: &str,
+    ) -> Self {
         let bytes = std::fs::read(component("chameleon")).expect("it is built");
         let places: Vec<usize> = (0..bytes.len() - MARKER.len())
             .filter(|&place| bytes[place..].starts_with(MARKER))
@@ -86,7 +98,7 @@ impl Chameleon {
             format!(
                 "[job]\nname = \"{NAME}\"\nparallelism = 2\nmax_parallelism = 16\n\
                  [state]\nbackend = \"{backend}\"\n\
-                 [checkpoint]\nstorage = \"file://checkpoints\"\ninterval = \"50ms\"\n\
+                 [checkpoint]\nstorage = \"file://checkpoints\"\ninterval = \"{interval}\"\n\
                  [restart]\nstrategy = \"none\"\n\
                  [[source]]\nid = \"in\"\nconnector = \"generator\"\nshape = \"clicks\"\n\
                  count = {RECORDS}\nkeys = 300\nrate = {RATE}\n\
@@ -178,6 +190,14 @@ impl Chameleon {
             self.history.push((version.tag, self.states));
             self.history.push(before);
         }
+        self.wait_for_records();
+    }
+
+    /// Kills the job and restores it from its last checkpoint.
+    #[track_caller]
+    pub fn crash(&mut self) {
+        self.running.take().expect("it runs").kill_after(Duration::ZERO);
+        self.running = Some(self.ask(&["run", "job.toml", "--restore", "latest"]).start());
         self.wait_for_records();
     }
 

@@ -19,8 +19,8 @@ use super::code::Code;
 use super::commit::Commits;
 use super::forms;
 use super::manifest::{
-    ConfirmAfter, Kind, Manifest, OperatorState, PartitionSnapshot, PreparedOutput, SourceState,
-    UnconfirmedSwap,
+    ConfirmAfter, DeclaredOperatorState, Kind, Manifest, OperatorState, PartitionSnapshot,
+    PreparedOutput, SourceState, UnconfirmedSwap,
 };
 use super::protocol::{
     Acknowledgement, Action, Completed, CoordinatorSettings, OperatorOf, Policy, Progress,
@@ -326,8 +326,12 @@ impl Coordinator {
     fn complete(&mut self, id: u64, now: i64) -> Result<()> {
         let one = self.in_flight.remove(&id).expect("it was acknowledged just now");
         let before = self.unconfirmed.clone();
+        let captured = match &one.purpose {
+            Purpose::Swap(plan) => Some((plan.operator, self.captured_at_swap(plan))),
+            _ => None,
+        };
         self.advance_swap(id, &one, now);
-        let manifest = match self.write_manifest(id, &one, now) {
+        let manifest = match self.write_manifest(id, &one, captured, now) {
             Ok(manifest) => manifest,
             Err(error) => {
                 self.unconfirmed = before;
@@ -369,6 +373,13 @@ impl Coordinator {
             }
         }
         Ok(())
+    }
+
+    /// The operator states that the checkpoint of a swap has: partitions wrote those of the function
+    /// before, in its order and its versions.
+    fn captured_at_swap(&self, plan: &SwapPlan) -> Vec<DeclaredOperatorState> {
+        let before = &self.settings.operators[plan.operator].operator_states;
+        forms::captured_at_swap(before, &plan.next.operator_states)
     }
 
     /// Takes note of what this checkpoint means for swaps: one has happened at its barrier, or the
@@ -419,8 +430,19 @@ impl Coordinator {
         }
     }
 
-    fn write_manifest(&mut self, id: u64, one: &InFlight, now: i64) -> Result<Manifest> {
+    /// Writes the manifest; `captured` are the operator states of an operator that are others than
+    /// those of its function.
+    fn write_manifest(
+        &mut self,
+        id: u64,
+        one: &InFlight,
+        captured: Option<(usize, Vec<DeclaredOperatorState>)>,
+        now: i64,
+    ) -> Result<Manifest> {
         let mut manifest = self.manifest(id, one, now);
+        if let Some((operator, states)) = captured {
+            manifest.operators[operator].operator_states = states;
+        }
         let Some(target) = &one.target else { return Ok(manifest) };
         for (of, operator) in self.settings.operators.iter_mut().zip(&mut manifest.operators) {
             operator.component = Some(of.code.store(target, id, &of.id)?);

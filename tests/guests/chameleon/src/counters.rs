@@ -124,7 +124,7 @@ fn declare_of<T: Number>(settings: &Settings, setup: &mut Setup) -> Result<Box<d
             (other, _) => bail!("there is no step from {other:?}"),
         };
     }
-    Ok(match kind {
+    let counter: Box<dyn Counter> = match kind {
         "value" => Box::new(state.value::<T>()),
         "list" => Box::new(state.list::<T>()),
         "map" => Box::new(state.map::<u64, T>()),
@@ -133,7 +133,8 @@ fn declare_of<T: Number>(settings: &Settings, setup: &mut Setup) -> Result<Box<d
         "even-split" => Box::new(OfPartition::new(state.operator_list::<(String, T)>())),
         "union" => Box::new(OfPartition::new(state.union_list::<(String, T)>())),
         other => bail!("there is no kind {other:?}"),
-    })
+    };
+    Ok(counter)
 }
 
 impl<T: Number> Counter for ValueState<T> {

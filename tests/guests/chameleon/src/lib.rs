@@ -59,13 +59,19 @@ impl Chameleon {
 fn declare_parameter(text: &str, setup: &mut Setup) -> Result<()> {
     match text.split(':').collect::<Vec<_>>()[..] {
         [_] => {}
-        [name, "integer", "required"] => drop(setup.required_param::<u64>(name)?),
-        [name, "text", "required"] => drop(setup.required_param::<String>(name)?),
+        [name, "integer", "required"] => {
+            setup.required_param::<u64>(name)?;
+        }
+        [name, "text", "required"] => {
+            setup.required_param::<String>(name)?;
+        }
         [name, "integer", default] => {
             let default = default.parse().map_err(|_| Error::msg("the default is no number"))?;
             setup.param::<u64>(name, default)?;
         }
-        [name, "text", default] => drop(setup.param(name, default.to_owned())?),
+        [name, "text", default] => {
+            setup.param(name, default.to_owned())?;
+        }
         _ => bail!("{text:?} is no parameter"),
     }
     Ok(())

@@ -38,7 +38,7 @@ impl Settings {
     /// What a setting says, or `default`.
     pub fn get<'a>(&'a self, name: &str, default: &'a str) -> &'a str {
         let found = self.0.iter().find(|(key, _)| key == name);
-        found.map_or(default, |(_, value)| value)
+        found.map_or(default, |(_, value)| value.as_str())
     }
 }
 
