@@ -93,8 +93,7 @@ pub fn captured_at_swap(
     before: &[DeclaredOperatorState],
     after: &[DeclaredOperatorState],
 ) -> Vec<DeclaredOperatorState> {
-    let is_declared =
-        |name: &str| after.iter().any(|state| state.name == name && !state.kept);
+    let is_declared = |name: &str| after.iter().any(|state| state.name == name && !state.kept);
     let captured = |state: &DeclaredOperatorState| DeclaredOperatorState {
         kept: !is_declared(&state.name),
         ..state.clone()
