@@ -29,10 +29,19 @@ pub struct Probes {
 impl Probes {
     /// Takes the pipes of a job. `make` writes the record of a number, which comes first in it.
     pub fn new(job: &mut Child, make: fn(u64, &mut Vec<u8>)) -> Result<Self> {
+        Self::with_answers(job, make, |line| line.parse().ok())
+    }
+
+    /// Takes the pipes of a job in whose answers `number_of` finds the number of the record.
+    pub fn with_answers(
+        job: &mut Child,
+        make: fn(u64, &mut Vec<u8>),
+        number_of: fn(&str) -> Option<u64>,
+    ) -> Result<Self> {
         let input = job.stdin.take().context("standard input is a pipe")?;
         let output = job.stdout.take().context("standard output is a pipe")?;
         let (sender, answers) = mpsc::channel();
-        std::thread::spawn(move || read_answers(output, &sender));
+        std::thread::spawn(move || read_answers(output, number_of, &sender));
         let input = BufWriter::with_capacity(1 << 20, input);
         Ok(Self { input, answers, next: 0, make })
     }
@@ -94,10 +103,14 @@ impl Probes {
     }
 }
 
-fn read_answers(output: ChildStdout, sender: &mpsc::Sender<(u64, Instant)>) {
+fn read_answers(
+    output: ChildStdout,
+    number_of: fn(&str) -> Option<u64>,
+    sender: &mpsc::Sender<(u64, Instant)>,
+) {
     for line in BufReader::with_capacity(1 << 20, output).lines().map_while(Result::ok) {
         let at = Instant::now();
-        let Ok(number) = line.parse() else { return };
+        let Some(number) = number_of(&line) else { return };
         if sender.send((number, at)).is_err() {
             return;
         }

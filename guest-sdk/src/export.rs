@@ -120,6 +120,14 @@ macro_rules! __export {
     ($adaptor:ty) => {
         const _: () = $crate::runtime::check::<$adaptor>();
 
+        /// The function for a program that calls it without a sandbox.
+        #[cfg(not(target_family = "wasm"))]
+        #[doc(hidden)]
+        #[allow(dead_code)]
+        pub fn native_function() -> $crate::runtime::Native {
+            $crate::runtime::Native::of::<$adaptor>()
+        }
+
         #[cfg(target_family = "wasm")]
         const _: () = {
             use $crate::bindings::exports::tidegate::function::function as contract;

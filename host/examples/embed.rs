@@ -74,6 +74,7 @@ fn open(component: Component) -> Result<Operator> {
         limits: Limits::default(),
         log: LogSink::none(),
         rejections: Box::new(FailFast),
+        captures: None,
     };
     let layout = Layout::of(settings.component.declaration());
     let state = KeyedState::on_heap(layout, MAX_PARALLELISM_DEFAULT);

@@ -80,6 +80,15 @@ pub fn user_id() -> std::io::Result<u32> {
     socket.peer_cred().map(|credentials| credentials.uid())
 }
 
+/// Fills memory with bytes that nobody can foretell.
+///
+/// # Errors
+/// If the system gives none.
+#[cfg(feature = "engine")]
+pub fn fill_randomly(bytes: &mut [u8]) -> std::io::Result<()> {
+    getrandom::fill(bytes).map_err(|cause| std::io::Error::other(cause.to_string()))
+}
+
 #[cfg(all(test, feature = "engine"))]
 mod tests {
     use std::os::unix::fs::MetadataExt;

@@ -40,6 +40,7 @@ impl Tidegate {
     pub fn new<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Self {
         let mut command = Command::new(path());
         command.args(arguments).env("NO_COLOR", "1").env("RUST_BACKTRACE", "0");
+        command.env("XDG_CACHE_HOME", caches());
         Self { command, stdin: Vec::new() }
     }
 
@@ -135,6 +136,11 @@ impl Running {
         signal(self.id, "INT");
     }
 
+    /// Sends it a signal.
+    pub fn signal(&self, name: &str) {
+        signal(self.id, name);
+    }
+
     /// Kills it with SIGKILL if it is still there after a while. One that ended by itself must have
     /// done so without an error.
     pub fn kill_after(self, time: Duration) {
@@ -198,6 +204,12 @@ pub fn path() -> PathBuf {
     let path = test.ancestors().nth(2).expect("a test is in target/release/deps").join(name);
     assert!(path.is_file(), "there is no {}; run `cargo xtask guests`", path.display());
     path
+}
+
+/// The folder in place of the user's own for caches: compiled components, for the tests alone.
+pub fn caches() -> PathBuf {
+    let test = env::current_exe().expect("a test has a file");
+    test.ancestors().nth(2).expect("a test is in target/release/deps").join("caches-of-tests")
 }
 
 /// The root of the repository.

@@ -7,15 +7,18 @@ use std::collections::BTreeMap;
 /// which they were committed. Files of other names are passed over.
 ///
 /// # Panics
-/// If a visible file is not called `part-PARTITION-CHECKPOINT`.
+/// If a visible file is not called `part-PARTITION-CHECKPOINT` or
+/// `FOLDER/part-PARTITION-CHECKPOINT-NUMBER`.
 pub fn in_order_of_commits(files: impl IntoIterator<Item = (String, String)>) -> Vec<String> {
-    let mut visible: Vec<((u64, u64), String)> = files
+    let mut visible: Vec<((u64, u64, u64), String)> = files
         .into_iter()
         .filter_map(|(name, text)| {
-            let numbers = name.strip_prefix("part-")?.split_once('-');
-            let (partition, checkpoint) = numbers.expect("part-PARTITION-CHECKPOINT");
-            let number = |text: &str| text.parse().expect("part-PARTITION-CHECKPOINT");
-            Some(((number(checkpoint), number(partition)), text))
+            let file = name.rsplit('/').next().unwrap_or(&name);
+            let mut numbers = file.strip_prefix("part-")?.split('-');
+            let mut number = || numbers.next().map(|text| text.parse().expect("a number"));
+            let (partition, checkpoint) = (number(), number());
+            let place = (checkpoint.expect("a checkpoint"), partition.expect("a partition"));
+            Some(((place.0, place.1, number().unwrap_or(0)), text))
         })
         .collect();
     visible.sort();
@@ -49,6 +52,10 @@ mod tests {
         let names = ["part-0-10", "part-1-9", ".part-0-after-10", "part-0-9"];
         let files = names.map(|name| (name.to_owned(), name.to_owned()));
         assert_eq!(in_order_of_commits(files), ["part-0-9", "part-1-9", "part-0-10"]);
+        let names = ["b/part-0-9-1", "part-0-10-0", "a/part-0-9-10", "part-0-9-2"];
+        let files = names.map(|name| (name.to_owned(), name.to_owned()));
+        let sorted = ["b/part-0-9-1", "part-0-9-2", "a/part-0-9-10", "part-0-10-0"];
+        assert_eq!(in_order_of_commits(files), sorted);
     }
 
     #[test]

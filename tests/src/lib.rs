@@ -7,6 +7,7 @@
 
 pub mod binary;
 pub mod chameleon;
+pub mod counted;
 pub mod counting;
 pub mod counts;
 pub mod data;
@@ -14,8 +15,10 @@ pub mod folder;
 pub mod job;
 pub mod kinds;
 pub mod lines;
+pub mod mutants;
 pub mod oracle;
 pub mod random;
+pub mod servers;
 pub mod simulation;
 pub mod swapping;
 

@@ -1,5 +1,11 @@
 //! Numbers that look random and are the same for the same seed.
 
+/// The seed that `TIDEGATE_TEST_SEED` names, or the usual one.
+pub fn seed() -> u64 {
+    let named = std::env::var("TIDEGATE_TEST_SEED").ok();
+    named.map_or(1, |seed| seed.parse().expect("TIDEGATE_TEST_SEED is a number"))
+}
+
 /// Chooses test inputs.
 pub struct Random(tidegate::env::Random);
 

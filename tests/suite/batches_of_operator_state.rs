@@ -180,6 +180,7 @@ fn operator(component: &Component) -> Operator {
         limits: Limits::default(),
         log: LogSink::none(),
         rejections: Box::new(FailFast),
+        captures: None,
     };
     let declaration = settings.component.declaration().clone();
     let keyed = KeyedState::on_heap(Layout::of(&declaration), MAX_PARALLELISM_DEFAULT);

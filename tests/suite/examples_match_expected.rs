@@ -93,6 +93,8 @@ fn no_example_is_left_out() {
         "broadcast-rules",
         "buffering-sink",
         "fake-window",
+        // suite/kafka
+        "kafka-offsets",
         "match-payments",
         "number-source",
         "periodic-pv",
@@ -102,6 +104,7 @@ fn no_example_is_left_out() {
         "temp-alert-flat-map",
         "temp-alert-with-state",
         "ttl-session",
+        "user-actions",
         "window-count",
     ];
     assert_eq!(names, tested);
@@ -125,6 +128,11 @@ fn buffering_sink() {
 #[test]
 fn number_source() {
     assert_example("number-source", all_lines);
+}
+
+#[test]
+fn user_actions() {
+    assert_example("user-actions", all_lines);
 }
 
 #[test]

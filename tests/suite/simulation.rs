@@ -58,7 +58,7 @@ fn plan(engine: &Engine, job: &Job, records: u64, parallelism: u32, backend: &st
     let operators = job.operators.replace("COUNT", &path("count"));
     let operators = operators.replace("PV", &path("periodic-pv"));
     let operators = operators.replace("AGING", &path("aging"));
-    let mode = job.mode;
+    let Job { mode, more_source, more_sink, .. } = job;
     let text = format!(
         r#"
         [job]
@@ -81,12 +81,14 @@ fn plan(engine: &Engine, job: &Job, records: u64, parallelism: u32, backend: &st
         rate = 1000
         keys = 7
         timestamp = {{ field = 2 }}
+        {more_source}
         {operators}
         [[sink]]
         id = "out"
         connector = "file"
         from = "last"
         path = "{OUTPUT}"
+        {more_sink}
         "#
     );
     let file = JobFile::parse(Path::new("/simulated.toml"), &text, &[]);
@@ -100,9 +102,18 @@ struct Job {
     mode: &'static str,
     /// A restart may find another one than the run before.
     backends: &'static [&'static str],
+    /// More keys of the source, and of the sink.
+    more_source: &'static str,
+    more_sink: &'static str,
 }
 
-const HASHMAP: Job = Job { operators: COUNTS, mode: "exactly-once", backends: &["hashmap"] };
+const HASHMAP: Job = Job {
+    operators: COUNTS,
+    mode: "exactly-once",
+    backends: &["hashmap"],
+    more_source: "",
+    more_sink: "",
+};
 
 /// The plans of a job by number of records, and the lines of a run without failures.
 struct Plans(BTreeMap<u64, (Vec<Plan>, Vec<String>)>);
@@ -250,6 +261,17 @@ fn state_expires_alike_on_both_backends_and_after_restarts() {
 #[test]
 fn without_alignment_nothing_is_lost() {
     run_all(SEEDS / 4, Job { mode: "at-least-once", ..HASHMAP }, no_fewer_lines);
+}
+
+/// A record every quarter of an hour, so that many folders are open at once.
+#[test]
+fn output_in_folders_is_that_of_a_run_without_failures() {
+    let job = Job {
+        more_source: "step_ms = 900000",
+        more_sink: "partition_by = \"%Y-%m-%d/%H\"\nroll_after = \"5ms\"",
+        ..HASHMAP
+    };
+    run_all(SEEDS / 4, job, same_lines);
 }
 
 /// Whether some seed shows that the protocol is broken.

@@ -10,9 +10,6 @@ use tidegate_tests::swapping::{FAST, Swapping};
 
 const KILLS: usize = 100;
 
-/// So often is a swap asked for that is not answered with yes.
-const TRIES: u32 = 12;
-
 /// What is asked of the job while it lives: the version, and the arguments.
 const BEFORE: &[(&str, &[&str])] = &[
     ("swap-v2", &["--confirm-after", "1"]),
@@ -28,11 +25,22 @@ const BEFORE: &[(&str, &[&str])] = &[
 /// And in the last third, from when on the state is of a version that the others cannot read.
 const AFTER: &[(&str, &[&str])] = &[("swap-wide", &["--confirm-after", "2"])];
 
+/// Lets the job live until what is not confirmed is confirmed or undone and it runs this version.
+fn settle(job: &Swapping, version: &str) {
+    let running = job.run("latest").start();
+    while job.swap(version, &["--confirm-after", "0"]).run().status != Some(0) {}
+    job.wait_for_swap("confirmed");
+    running.kill_after(Duration::ZERO);
+}
+
 fn survives(backend: &str, seed: u64) {
-    let job = Swapping::new("swap-killed", backend, 400_000);
+    let job = Swapping::new("swap-killed", backend, 4_000_000);
     let mut random = Random::new(seed);
     for turn in 0..KILLS {
         let asked = if turn < KILLS * 2 / 3 { BEFORE } else { AFTER };
+        if turn == KILLS * 2 / 3 {
+            settle(&job, "swap-v2");
+        }
         let running = job.run("latest").start();
         let (version, arguments) = *random.choose(asked);
         // Half of them die after the swap, the others around it or while they start.
@@ -40,13 +48,14 @@ fn survives(backend: &str, seed: u64) {
         let time = Duration::from_millis(random.between(0, 200) as u64);
         let lives = AtomicBool::new(true);
         thread::scope(|scope| {
-            // It fails if the job is not there yet, has another swap to confirm, refuses, or dies.
+            // Refused while another one is not confirmed; fails if the job dies.
             let swap = scope.spawn(|| {
-                let mut tries = 0..TRIES;
-                while lives.load(Ordering::Relaxed)
-                    && tries.next().is_some()
-                    && job.swap(version, arguments).run().status != Some(0)
-                {}
+                while lives.load(Ordering::Relaxed) {
+                    let answer = job.swap(version, arguments).run();
+                    if !answer.stderr.contains("no running job") {
+                        return;
+                    }
+                }
             });
             if waits_for_job {
                 job.wait(|status| status["nodes"][1]["records_in"].as_u64() > Some(0));
@@ -58,6 +67,7 @@ fn survives(backend: &str, seed: u64) {
             lives.store(false, Ordering::Relaxed);
         });
     }
+    settle(&job, "swap-wide");
     job.run("latest").set("source.in.rate", FAST).run().expect(0);
     let versions = job.versions();
     let count = |tag: &str| versions.iter().filter(|(of, _)| of == tag).count();

@@ -7,6 +7,9 @@ use crate::{guests, setup};
 /// Builds the host, the components and the benchmark, and runs it.
 pub fn run(workspace: &Workspace, names: &[&str]) -> Outcome {
     setup::run()?;
+    if names.first() == Some(&"comparison") {
+        setup::for_flink()?;
+    }
     guests::build_all(workspace)?;
     say("building the benchmark");
     run_command(&mut workspace.cargo("build --release --workspace --bin tidegate-bench"))?;

@@ -1,4 +1,5 @@
-//! `cargo xtask guests`: the host, and with it every component of examples/ and tests/guests/.
+//! `cargo xtask guests`: the host, and with it every component of examples/, tests/guests/ and
+//! bench/guests/.
 
 use crate::shell::{Outcome, run, say};
 use crate::workspace::Workspace;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 pub fn build_all(workspace: &Workspace) -> Outcome {
     let mut crates = workspace.crates_in("examples")?;
     crates.extend(workspace.crates_in("tests/guests")?);
+    crates.extend(workspace.crates_in("bench/guests")?);
     // For the whole workspace, as the tests are: features of other packages would otherwise
     // compile wasmtime a second time.
     build(workspace, "--workspace", &crates)

@@ -7,6 +7,7 @@
 mod bench;
 mod demo;
 mod guests;
+mod kafka;
 mod setup;
 mod shell;
 mod test;
@@ -23,8 +24,11 @@ Usage: cargo xtask COMMAND
   demo         build what is needed and run a job on real input (start here)
   test [STEP]  everything CI checks, or one step of it
   setup        install what the machine lacks (the other commands call it)
-  guests       build the host and every component of examples/ and tests/guests/
-  bench [NAME] measure the host beside a native loop, or NAME: operations, recovery
+  guests       build the host and every component of examples/, tests/guests/ and bench/guests/
+  kafka        run a broker at localhost:9092 until Ctrl-C
+  bench [NAME] measure the host beside a native loop, or NAME: comparison (with Flink; it takes
+               options, see docs/benchmarks.md), latency, start, operations, recovery,
+               swaps
 ";
 
 fn main() -> ExitCode {
@@ -39,11 +43,12 @@ fn main() -> ExitCode {
         ["test", steps @ ..] if test::are_steps(steps) => {
             Workspace::find().and_then(|workspace| test::run(&workspace, steps))
         }
-        ["setup"] => setup::run(),
+        ["setup"] => setup::run().map(|()| setup::servers()),
         ["guests"] => Workspace::find().and_then(|workspace| {
             setup::run()?;
             guests::build_all(&workspace)
         }),
+        ["kafka"] => Workspace::find().and_then(|workspace| kafka::run(&workspace)),
         ["bench", names @ ..] => {
             Workspace::find().and_then(|workspace| bench::run(&workspace, names))
         }

@@ -4,7 +4,9 @@ use super::call::Call;
 use super::migrate;
 use super::operator::{Adaptor, Operator, Shape, fault};
 use crate::bindings::exports::tidegate::function::function::OpenContext;
-use crate::bindings::exports::tidegate::function::migrations::{Migrated, Migration};
+use crate::bindings::exports::tidegate::function::migrations::Migrated;
+#[cfg(any(test, target_family = "wasm"))]
+use crate::bindings::exports::tidegate::function::migrations::Migration;
 use crate::bindings::tidegate::function::declarations::{
     Declaration, InputDeclaration, Redistribution,
 };
@@ -167,11 +169,10 @@ fn open_on_defaults<A: Adaptor>() -> Result<Setup> {
     Ok(setup)
 }
 
-/// The key of each record. Native tests of a key selector call it directly.
+/// The key of each record.
 ///
 /// # Errors
 /// The fault of the first record that has none.
-#[cfg(any(test, target_family = "wasm"))]
 pub fn extract_keys<A: Adaptor>(values: &Packed) -> Result<Packed, Fault> {
     let mut keys = Packed { bytes: Vec::new(), ends: Vec::with_capacity(values.ends.len()) };
     let mut start = 0;

@@ -19,6 +19,8 @@ mod keyed_by;
 mod keyed_co_process;
 mod keyed_process;
 mod migrate;
+#[cfg(not(target_family = "wasm"))]
+mod native;
 mod operator;
 mod process;
 mod reduce;
@@ -55,7 +57,11 @@ pub use window::Window;
 
 pub(crate) use call::Call;
 #[cfg(not(target_family = "wasm"))]
-pub(crate) use instance::{Instance, describe};
+pub use instance::Instance;
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use instance::describe;
+#[cfg(not(target_family = "wasm"))]
+pub use native::Native;
 
 #[cfg(test)]
 mod tests;

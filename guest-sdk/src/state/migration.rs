@@ -8,6 +8,7 @@ use std::any::type_name;
 use std::fmt;
 use std::rc::Rc;
 
+use super::migrate_cells::Cell;
 use super::{StateBuilder, StateValue, encoding, shorten};
 use crate::error::{Error, Result};
 
@@ -80,14 +81,11 @@ impl StateBuilder<'_> {
         self.step(Step::of_entry(from, step))
     }
 
-    /// Declares steps that were made elsewhere.
-    pub(crate) fn steps(mut self, steps: impl IntoIterator<Item = Step>) -> Self {
-        self.steps.extend(steps);
+    /// Declares a step, in its place among the others.
+    pub(crate) fn step(mut self, step: Step) -> Self {
+        let place = self.steps.iter().position(|other| other.from > step.from);
+        self.steps.insert(place.unwrap_or(self.steps.len()), step);
         self
-    }
-
-    fn step(self, step: Step) -> Self {
-        self.steps([step])
     }
 }
 
@@ -124,19 +122,9 @@ impl fmt::Display for Types {
     }
 }
 
-/// Appends what has become of stored bytes of a key. False if nothing is left, and then, as after
-/// an error, what was appended is void.
-pub(super) type OfValue = dyn Fn(&[u8], &[u8], &mut Vec<u8>) -> Result<bool>;
-
-/// The same for the key and the value of an entry of a map.
-pub(super) type OfEntry = dyn Fn(&[u8], &[u8], &mut Vec<u8>, &mut Vec<u8>) -> Result<bool>;
-
-/// What a step does.
-#[derive(Clone)]
-pub(super) enum Change {
-    Value(Rc<OfValue>),
-    Entry(Rc<OfEntry>),
-}
+/// Appends what becomes of a cell. False if nothing is left, and then, as after an error, what was
+/// appended is void.
+type Change = dyn Fn(&Cell<'_>, &mut Vec<u8>) -> Result<bool>;
 
 /// One step, from a schema version to the next.
 #[derive(Clone)]
@@ -145,7 +133,10 @@ pub(crate) struct Step {
     takes: Types,
     gives: Types,
     needs_key: bool,
-    pub(super) change: Change,
+    is_of_entries: bool,
+    /// All that a step needs is reached from here, so that a component whose function has no
+    /// migrations does not have the code either.
+    change: Rc<Change>,
 }
 
 impl Step {
@@ -153,13 +144,21 @@ impl Step {
         from: u32,
         step: impl Fn(&[u8], Old) -> Result<Option<New>> + 'static,
     ) -> Self {
-        let change = move |key: &[u8], old: &[u8], out: &mut Vec<u8>| {
-            let Some(new) = step(key, encoding::decode(old)?)? else { return Ok(false) };
-            encoding::encode(&new, out)?;
-            Ok(true)
+        let change = move |cell: &Cell<'_>, out: &mut Vec<u8>| {
+            cell.migrate_values(out, &|old, out| {
+                let Some(new) = step(cell.key, encoding::decode(old)?)? else { return Ok(false) };
+                encoding::encode(&new, out)?;
+                Ok(true)
+            })
         };
-        let (takes, gives) = (Types::of_value::<Old>(), Types::of_value::<New>());
-        Self { from, takes, gives, needs_key: false, change: Change::Value(Rc::new(change)) }
+        Self {
+            from,
+            takes: Types::of_value::<Old>(),
+            gives: Types::of_value::<New>(),
+            needs_key: false,
+            is_of_entries: false,
+            change: Rc::new(change),
+        }
     }
 
     fn of_entry<OldK, OldV, NewK, NewV>(
@@ -172,35 +171,36 @@ impl Step {
         NewK: StateValue,
         NewV: StateValue,
     {
-        let change = move |key: &[u8], value: &[u8], to_key: &mut _, to_value: &mut _| {
-            let new = step(encoding::decode(key)?, encoding::decode(value)?)?;
-            let Some((key, value)) = new else { return Ok(false) };
-            encoding::encode(&key, to_key)?;
-            encoding::encode(&value, to_value)?;
-            Ok(true)
+        let change = move |cell: &Cell<'_>, out: &mut Vec<u8>| {
+            cell.migrate_entries(out, &|key, value, to_key, to_value| {
+                let new = step(encoding::decode(key)?, encoding::decode(value)?)?;
+                let Some((key, value)) = new else { return Ok(false) };
+                encoding::encode(&key, to_key)?;
+                encoding::encode(&value, to_value)?;
+                Ok(true)
+            })
         };
-        let (takes, gives) = (Types::of_entry::<OldK, OldV>(), Types::of_entry::<NewK, NewV>());
-        Self { from, takes, gives, needs_key: false, change: Change::Entry(Rc::new(change)) }
+        Self {
+            from,
+            takes: Types::of_entry::<OldK, OldV>(),
+            gives: Types::of_entry::<NewK, NewV>(),
+            needs_key: false,
+            is_of_entries: true,
+            change: Rc::new(change),
+        }
     }
 
     pub(super) fn takes(&self, types: Types) -> bool {
         self.takes.fits(types)
     }
 
-    /// The step of byte strings that are stored as they are.
-    pub(super) fn of_raw(mut self) -> Self {
-        if let Change::Value(step) = self.change {
-            self.change = Change::Value(Rc::new(move |key, stored, out| {
-                let (mut old, mut new) = (Vec::new(), Vec::new());
-                encoding::encode(stored, &mut old)?;
-                let is_left = step(key, &old, &mut new)?;
-                if is_left {
-                    out.extend_from_slice(&encoding::decode::<Vec<u8>>(&new)?);
-                }
-                Ok(is_left)
-            }));
-        }
-        self
+    /// Appends what becomes of a cell. False if nothing is left, and then, as after an error, what
+    /// was appended is void.
+    ///
+    /// # Errors
+    /// What the step gives; if what is stored is not what it takes; if two entries become one.
+    pub(super) fn take(&self, cell: &Cell<'_>, out: &mut Vec<u8>) -> Result<bool> {
+        (self.change)(cell, out)
     }
 }
 
@@ -210,12 +210,12 @@ impl fmt::Debug for Step {
     }
 }
 
-/// Puts the steps of a state in order, and sees whether they lead to its schema version and type.
+/// Whether the steps of a state, ascending, lead to its schema version and type.
 ///
 /// # Errors
 /// The first thing that is wrong.
 pub(super) fn check(
-    steps: &mut [Step],
+    steps: &[Step],
     schema_version: u32,
     holds: Types,
     is_keyed: bool,
@@ -223,7 +223,6 @@ pub(super) fn check(
     if schema_version == 0 {
         return Err(Error::msg("schema versions begin at 1, and this one is 0"));
     }
-    steps.sort_by_key(|step| step.from);
     for (index, step) in steps.iter().enumerate() {
         let from = step.from;
         let next = steps.get(index + 1);
@@ -261,7 +260,7 @@ pub(super) fn check(
 /// Sees whether what a step gives is what comes next.
 fn check_types(step: &Step, next: Option<&Step>, holds: Types) -> Result<()> {
     let from = step.from;
-    if matches!(step.change, Change::Entry(_)) && holds.key.is_none() {
+    if step.is_of_entries && holds.key.is_none() {
         return Err(Error::msg(format_args!(
             "the migration from version {from} is one of entries, which only maps have; use \
              `migrate`"

@@ -69,6 +69,7 @@ use crate::bindings::tidegate::function::declarations::{
     OperatorStateDeclaration, Redistribution, StateDeclaration, StateKind,
 };
 use crate::setup::Setup;
+use migrate_cells::Layout;
 use migration::Types;
 
 /// A type that can be kept in state: every serde type that owns its data.
@@ -151,15 +152,16 @@ impl<'s> StateBuilder<'s> {
 
     /// Declares byte strings of the partition that are kept as they are, and dealt out as those of
     /// [`operator_list`](Self::operator_list): Flink's raw operator state.
-    pub fn raw_operator(mut self) -> RawOperatorState {
+    pub fn raw_operator(self) -> RawOperatorState {
         let (name, bytes) = (&self.name, Types::of_value::<Vec<u8>>());
         if self.steps.iter().any(|step| !step.takes(bytes)) {
             self.setup.complain(format_args!(
                 "state `{name}`: raw operator state is migrated from `Vec<u8>` to `Vec<u8>`"
             ));
         }
-        self.steps = self.steps.into_iter().map(Step::of_raw).collect();
-        let state = self.declare_operator_list::<Vec<u8>>(Redistribution::EvenSplit);
+        let (name, layout) = (short_type_name::<Vec<u8>>(), Layout::of_partition(StateKind::List));
+        let layout = Layout { is_raw: true, ..layout };
+        let state = self.declare_operator_state(Redistribution::EvenSplit, layout, name, bytes);
         RawOperatorState::new(state)
     }
 
@@ -168,19 +170,21 @@ impl<'s> StateBuilder<'s> {
     pub fn broadcast<K: StateValue, V: StateValue>(self) -> BroadcastState<K, V> {
         let (redistribution, holds) = (Redistribution::Broadcast, Types::of_entry::<K, V>());
         let name = short_type_name::<(K, V)>();
-        let state = self.declare_operator_state(redistribution, StateKind::Map, name, holds);
+        let layout = Layout::of_partition(StateKind::Map);
+        let state = self.declare_operator_state(redistribution, layout, name, holds);
         BroadcastState::new(state)
     }
 
     fn declare_operator_list<T>(self, redistribution: Redistribution) -> u32 {
         let (name, holds) = (short_type_name::<T>(), Types::of_value::<T>());
-        self.declare_operator_state(redistribution, StateKind::List, name, holds)
+        let layout = Layout::of_partition(StateKind::List);
+        self.declare_operator_state(redistribution, layout, name, holds)
     }
 
     fn declare_operator_state(
         self,
         redistribution: Redistribution,
-        kind: StateKind,
+        layout: Layout,
         type_name: String,
         holds: Types,
     ) -> u32 {
@@ -196,7 +200,7 @@ impl<'s> StateBuilder<'s> {
             schema_version: self.schema_version,
             type_name,
         });
-        self.declare_migrations(kind, None, holds);
+        self.declare_migrations(layout, holds);
         state
     }
 
@@ -217,19 +221,18 @@ impl<'s> StateBuilder<'s> {
             type_name,
             ttl: self.ttl.map(Ttl::into_contract),
         });
-        self.declare_migrations(kind, Some(lifetime), holds);
+        self.declare_migrations(Layout { kind, lifetime: Some(lifetime), is_raw: false }, holds);
         (state, lifetime)
     }
 
-    fn declare_migrations(self, kind: StateKind, lifetime: Option<Lifetime>, holds: Types) {
-        let Self { setup, name: state, schema_version, mut steps, .. } = self;
-        if let Err(problem) =
-            migration::check(&mut steps, schema_version, holds, lifetime.is_some())
-        {
+    fn declare_migrations(self, layout: Layout, holds: Types) {
+        let Self { setup, name: state, schema_version, steps, .. } = self;
+        let is_keyed = layout.lifetime.is_some();
+        if let Err(problem) = migration::check(&steps, schema_version, holds, is_keyed) {
             setup.complain(format_args!("state `{state}`: {problem}"));
         }
         if !steps.is_empty() {
-            setup.migrations.push(Migrations { state, lifetime, kind, steps });
+            setup.migrations.push(Migrations { state, layout, steps });
         }
     }
 }

@@ -21,8 +21,8 @@ type Cells = Vec<(Vec<u8>, Stored)>;
 
 impl<M> Harness<M> {
     /// Puts another version of the function in the place of this one, as a swap on a running job
-    /// and a restored job do: it goes on with state, timers, clocks and outputs, and state of older
-    /// schema versions is migrated.
+    /// does: it goes on with timers, clocks, outputs and the state that it declares, of which that
+    /// of older schema versions is migrated.
     ///
     /// ```
     /// use tidegate_sdk::prelude::*;
@@ -32,15 +32,15 @@ impl<M> Harness<M> {
     ///
     /// impl RichMapFunction for Count {
     ///     type In<'a> = &'a str;
-    ///     type Out = u32;
+    ///     type Out = Csv<(u32,)>;
     ///
     ///     fn open(setup: &mut Setup) -> Result<Self> {
     ///         Ok(Self(setup.value_state("count")))
     ///     }
-    ///     fn map(&mut self, _: &str, ctx: &mut MapContext<'_>) -> Result<u32> {
+    ///     fn map(&mut self, _: &str, ctx: &mut MapContext<'_>) -> Result<Self::Out> {
     ///         let count = self.0.value(ctx)?.unwrap_or(0) + 1;
     ///         self.0.update(ctx, &count)?;
-    ///         Ok(count)
+    ///         Ok(Csv((count,)))
     ///     }
     /// }
     ///
@@ -72,18 +72,23 @@ impl<M> Harness<M> {
     /// ```
     ///
     /// # Errors
-    /// If the other version refuses to open, or declares what cannot be: it leaves a state out, or
-    /// has it with another kind, an older schema version, or another type of the same version; what
-    /// a migration gives; if one is missing or gives something else the second time.
+    /// If the other version refuses to open, or declares a state with another kind, an older schema
+    /// version, or another type of the same version; what a migration gives; if one is missing or
+    /// gives something else the second time.
     pub fn swap<N>(self, version: Builder<N>) -> Result<Harness<N>> {
         let mut new = version.open()?;
         (new.watermark, new.processing_time) = (self.watermark, self.processing_time);
         let Self { declaration: old, mut store, .. } = self;
+        // What the other version does not declare has come to its end.
         for (index, state) in old.states.iter().enumerate() {
-            new.take_keyed(state, store.take(index))?;
+            if new.declaration.states.iter().any(|other| other.name == state.name) {
+                new.take_keyed(state, store.take(index))?;
+            }
         }
         for (index, state) in old.operator_states.iter().enumerate() {
-            new.take_of_operator(state, store.operator.take(index))?;
+            if new.declaration.operator_states.iter().any(|other| other.name == state.name) {
+                new.take_of_operator(state, store.operator.take(index))?;
+            }
         }
         new.store.take_rest(&mut store);
         for (output, records) in old.outputs.iter().zip(self.outputs) {

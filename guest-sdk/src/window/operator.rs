@@ -8,7 +8,7 @@ use crate::bail;
 use crate::context::{Timer, WindowContext};
 use crate::error::Result;
 use crate::setup::Setup;
-use crate::state::{StateValue, ValueState};
+use crate::state::{StateBuilder, StateValue, ValueState};
 
 /// The output of records that came too late.
 pub(crate) const LATE: &str = "late";
@@ -41,7 +41,7 @@ impl<A: StateValue> Operator<A> {
             bail!("the output `{LATE}` of a window function is the SDK's; name yours otherwise");
         }
         let state = setup.state(STATE).schema_version(windows.schema_version);
-        let state = state.steps(windows.steps.clone());
+        let state = windows.steps.iter().cloned().fold(state, StateBuilder::step);
         let panes = match windows.kind {
             Kind::Tumbling { size } => Panes::Aligned(windows.aligned(size, size), state.map()),
             Kind::Sliding { size, slide } => {

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::checked::read_file;
+use super::code::read_component;
 use super::manifest::{Kind, Manifest};
 use super::reading;
 use super::storage::{self, Below, Storage, in_folder, place_of};
@@ -388,9 +389,13 @@ impl Located {
         let operators = &self.manifest.operators;
         for partition in operators.iter().flat_map(|operator| &operator.partitions) {
             reading::read_entries(&*self.storage, &partition.entries, &all, |_, _| Ok(()))?;
-            for table in partition.tables.iter().flatten() {
-                read_file(&*self.storage, &table.file, |_| Ok(()))?;
+            let tables = partition.tables.iter().flatten().map(|table| &table.file);
+            for file in tables.chain(&partition.operator_entries) {
+                read_file(&*self.storage, file, |_| Ok(()))?;
             }
+        }
+        for component in self.manifest.components() {
+            read_component(&*self.storage, component)?;
         }
         let files = self.manifest.files();
         Ok(files.fold(Verified::default(), |sum, file| Verified {

@@ -44,9 +44,16 @@ impl Writer {
     /// # Errors
     /// If the storage fails.
     pub fn finish(self) -> Result<FileRef> {
-        let Self { file, name, root, crc, bytes } = self;
-        file.finish().map_err(|cause| failed("write", &name, &root, cause))?;
-        Ok(FileRef { name, bytes, crc32: crc.finalize() })
+        let root = self.root.clone();
+        let (file, reference) = self.seal();
+        file.finish().map_err(|cause| failed("write", &reference.name, &root, cause))?;
+        Ok(reference)
+    }
+
+    /// Ends the file, which whoever gets it has still to make durable.
+    pub fn seal(self) -> (Box<dyn StorageWriter>, FileRef) {
+        let Self { file, name, crc, bytes, .. } = self;
+        (file, FileRef { name, bytes, crc32: crc.finalize() })
     }
 }
 

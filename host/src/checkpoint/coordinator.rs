@@ -351,6 +351,7 @@ impl Coordinator {
         if !matches!(one.purpose, Purpose::Savepoint(_)) && !is_held {
             let outputs: Vec<&PreparedOutput> = up_to(&self.prepared, id).collect();
             self.commits.commit(&outputs)?;
+            self.commits.completed(&manifest.sources);
             self.prepared.retain(|(before, _)| *before > id);
             self.remove_abandoned();
         }

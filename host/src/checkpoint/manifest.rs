@@ -4,6 +4,8 @@
 //! length and checksum of the JSON that follows, so that every flipped byte and every truncation
 //! shows.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::hex;
@@ -212,9 +214,29 @@ pub struct SourcePosition {
     pub offset: u64,
     /// Lines or records of the split that have been taken.
     pub line: u64,
+    /// Of a source that reads several splits at a time: the place in each, after which nothing was
+    /// sent on. Empty before it knows its splits.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub offsets: BTreeMap<String, u64>,
     /// Of a source whose records a function makes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub function: Option<FunctionPosition>,
+    /// Of a source that watches a directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watched: Option<WatchedPosition>,
+}
+
+/// Which files of a directory have been read that is watched: each as
+/// `NANOSECONDS_OF_ITS_LAST_CHANGE BYTES NAME`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WatchedPosition {
+    /// Those that are named: at most 10,000.
+    pub read: Vec<String>,
+    /// All that were changed no later than this one, and in that moment do not come after it by
+    /// name, count as read. Its bytes mean nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
 }
 
 /// Where a source function goes on.
@@ -386,6 +408,20 @@ pub enum PreparedOutput {
         /// The name that readers see.
         to: String,
     },
+    /// Complete, durable records that are written to an external system in one transaction with
+    /// the other logs of the same barrier.
+    Log {
+        /// The sink's id.
+        sink: String,
+        /// The partition that wrote it.
+        partition: u32,
+        /// The barrier that ended it.
+        checkpoint: u64,
+        /// The attempt that wrote it. No other has the same, also after the job has begun anew.
+        attempt: String,
+        /// The log, in the job's checkpoint storage also if the manifest is a savepoint's.
+        file: FileRef,
+    },
     /// Earlier output in the sink's folder gives way: with the first commit of a run.
     Replace {
         /// The sink's id.
@@ -417,7 +453,7 @@ mod tests {
                     split: Some("b.csv".into()),
                     offset: u64::MAX,
                     line: 3,
-                    function: None,
+                    ..SourcePosition::default()
                 },
                 watermark: Some(-5),
             }],

@@ -10,6 +10,7 @@
 //! <storage>/chk-17/<operator>-<partition>.CURRENT  … RocksDB's small files
 //! <storage>/shared/<run>-<operator>-<partition>-000042.sst   shared by checkpoints
 //! <storage>/shared/<checkpoint>-<operator>-<digest>.wasm     the code of an operator
+//! <storage>/sinks/<sink>/…       output that waits for its checkpoint, see `committer`
 //! <storage>/savepoints/sp-18/manifest    a savepoint without a place of its own; no shared files
 //! <storage>/finished             a run came to its end; what is older is nothing to go on from
 //! ```
@@ -18,12 +19,14 @@ pub mod catalog;
 pub mod checked;
 pub mod code;
 mod commit;
+mod committer;
 mod coordinator;
 pub mod forms;
 mod hex;
 pub mod manifest;
 mod protocol;
 pub mod reading;
+pub mod sink_log;
 pub mod state_file;
 pub mod storage;
 #[cfg(feature = "rocksdb")]
@@ -31,7 +34,8 @@ pub mod tables;
 
 pub use catalog::Catalog;
 pub use code::Code;
-pub use commit::Commits;
+pub use commit::{Commits, Monitor, is_output};
+pub use committer::{Committer, LoggedSink, Logs, Marker, log_folder};
 pub use coordinator::Coordinator;
 pub use manifest::Manifest;
 pub use protocol::{

@@ -2,9 +2,8 @@
 
 use super::failure::Failure;
 use super::ui::Ui;
-use super::{JobArguments, plan_tree};
+use super::{JobArguments, engine, plan_tree};
 use crate::job::check;
-use crate::wasm::Engine;
 
 /// Check a job file, its files and its components, and show the plan
 #[derive(clap::Args)]
@@ -18,7 +17,7 @@ pub struct Arguments {
 
 /// Checks the job, prints the plan.
 pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
-    let plan = check(arguments.job.load()?, &Engine::new()?)?;
+    let plan = check(arguments.job.load()?, &engine::start(ui)?)?;
     ui.warnings(&plan);
     ui.answer(plan_tree::render(&plan))
 }

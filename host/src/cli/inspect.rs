@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::engine;
 use super::failure::Failure;
 use super::ui::Ui;
 use crate::error::Error;
 use crate::job::{show_bytes, show_duration};
 use crate::model::Declaration;
-use crate::wasm::{CONTRACT_VERSION, Component, Engine};
+use crate::wasm::{CONTRACT_VERSION, Component};
 
 /// Show what a component declares and imports
 #[derive(clap::Args)]
@@ -32,7 +33,7 @@ pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
         let hint = "`tidegate build CRATE` makes components and prints their paths";
         return Err(Error::input(format!("there is no file {file}")).hint(hint).into());
     }
-    let component = Component::load(&Engine::new()?, &arguments.file)?;
+    let component = Component::load(&engine::start(ui)?, &arguments.file)?;
     let size = component.bytes().len() as u64;
     if arguments.json {
         let answer = json!({

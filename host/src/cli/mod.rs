@@ -7,11 +7,13 @@ mod build;
 mod cancel;
 mod check;
 mod checkpoints;
+mod engine;
 mod failure;
 mod inspect;
 mod new;
 mod plan_tree;
 mod progress;
+mod replay;
 mod run;
 mod savepoint;
 mod state;
@@ -47,6 +49,7 @@ enum Command {
     Inspect(inspect::Arguments),
     Check(check::Arguments),
     Run(run::Arguments),
+    Replay(replay::Arguments),
     Checkpoints(checkpoints::Arguments),
     State(state::Arguments),
     Status(status::Arguments),
@@ -95,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(arguments) => inspect::run(&arguments, &ui),
         Command::Check(arguments) => check::run(&arguments, &ui),
         Command::Run(arguments) => run::run(&arguments, &ui),
+        Command::Replay(arguments) => replay::run(&arguments, &ui),
         Command::Checkpoints(arguments) => checkpoints::run(&arguments, &ui),
         Command::State(arguments) => state::run(&arguments, &ui),
         Command::Status(arguments) => status::run(&arguments, &ui),

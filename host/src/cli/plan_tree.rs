@@ -9,8 +9,8 @@
 //! ```
 
 use crate::job::plan::{
-    BackendPlan, CheckpointMode, Field, GeneratorShape, InputPlan, OperatorPlan, Partitioning,
-    Plan, RestartPlan, SinkConnector, SinkPlan, SourceConnector, SourcePlan, TimeUnit, Upstream,
+    BackendPlan, CheckpointMode, Field, FileShape, InputPlan, OperatorPlan, Partitioning, Plan,
+    RestartPlan, SinkConnector, SinkPlan, SourceConnector, SourcePlan, TimeUnit, Upstream,
 };
 use crate::job::{show_bytes, show_duration};
 use crate::model::Format;
@@ -84,20 +84,31 @@ fn render_readers(
 
 fn describe_source(source: &SourcePlan) -> String {
     let from = match &source.connector {
-        SourceConnector::File { path } => format!("from {}", path.display()),
+        SourceConnector::File(plan) => {
+            let new = if plan.watch.is_some() { ", and what comes there" } else { "" };
+            format!("from {}{new}", plan.path.display())
+        }
         SourceConnector::Stdin => "from standard input".into(),
-        SourceConnector::Socket { address } => format!("from {address}"),
+        SourceConnector::Socket(plan) => format!("from {}", plan.address),
+        SourceConnector::Kafka(plan) => {
+            let until = if plan.ends { ", up to what is there" } else { "" };
+            format!("from {} of Kafka at {}{until}", plan.topics.join(", "), plan.client.brokers)
+        }
         SourceConnector::Function(function) => format!("from {}", function.component.name()),
+        SourceConnector::Mysql(plan) => {
+            let times =
+                plan.every.map_or("once".into(), |every| format!("every {}", show_duration(every)));
+            format!("from {}, read {times}", plan.server)
+        }
         SourceConnector::Generator(plan) => {
-            let shape = match plan.shape {
-                GeneratorShape::Clicks => "clicks",
-                GeneratorShape::Sensors => "sensors",
-            };
             let count = plan.count.map_or("endless".into(), |count| count.to_string());
-            format!("{count} generated {shape}")
+            format!("{count} generated {}", plan.shape.word())
         }
     };
     let mut text = format!("source {}: {} {from}", source.id, format_name(source.format));
+    if matches!(&source.connector, SourceConnector::Kafka(plan) if plan.record_time) {
+        text += &format!("; event time of the record, {}", describe_delay(source));
+    }
     if let Some(timestamp) = &source.timestamp {
         let unit = match timestamp.unit {
             TimeUnit::Seconds => "s",
@@ -106,18 +117,22 @@ fn describe_source(source: &SourcePlan) -> String {
             TimeUnit::Nanoseconds => "ns",
         };
         text += &format!("; event time in {} ({unit}), ", field_name(&timestamp.field));
-        text += &match source.out_of_orderness_ms {
-            0 => "monotonous".into(),
-            delay => {
-                let delay = std::time::Duration::from_millis(delay.unsigned_abs());
-                format!("watermark {} behind", show_duration(delay))
-            }
-        };
+        text += &describe_delay(source);
     }
     if let Some(idle_after) = source.idle_after {
         text += &format!(", idle after {}", show_duration(idle_after));
     }
     text
+}
+
+fn describe_delay(source: &SourcePlan) -> String {
+    match source.out_of_orderness_ms {
+        0 => "monotonous".into(),
+        delay => {
+            let delay = std::time::Duration::from_millis(delay.unsigned_abs());
+            format!("watermark {} behind", show_duration(delay))
+        }
+    }
 }
 
 fn describe_operator(plan: &Plan, operator: &OperatorPlan) -> String {
@@ -152,12 +167,27 @@ fn describe_sink(plan: &Plan, sink: &SinkPlan) -> String {
         Upstream::Operator(index, _) => plan.operators[index].parallelism as usize,
     };
     let to = match &sink.connector {
-        SinkConnector::File { path, replace } => {
+        SinkConnector::File { path, replace, shape } => {
             let replace = if *replace { ", replacing those that are there" } else { "" };
-            format!("{} in {}{replace}", count(partitions, "file"), path.display())
+            let files = match shape.is_cut() {
+                true => format!("files of {}", count(partitions, "partition")),
+                false => count(partitions, "file"),
+            };
+            format!("{files} in {}{}{replace}", path.display(), describe_shape(shape))
+        }
+        SinkConnector::Kafka(plan) => {
+            let guarantee = if plan.exactly_once { "exactly-once" } else { "at-least-once" };
+            format!("{} of Kafka at {}, {guarantee}", plan.topic, plan.client.brokers)
         }
         SinkConnector::Stdout => "standard output".into(),
         SinkConnector::Discard => "nowhere".into(),
+        SinkConnector::Mysql(plan) => {
+            let how = match plan.key.as_slice() {
+                [] => "rows added".into(),
+                key => format!("rows replaced by {}", key.join(", ")),
+            };
+            format!("table {} of {}, {how}", plan.table, plan.server)
+        }
     };
     let side_output = match sink.from {
         Upstream::Operator(_, output) if output > 0 => {
@@ -166,6 +196,21 @@ fn describe_sink(plan: &Plan, sink: &SinkPlan) -> String {
         _ => String::new(),
     };
     format!("sink {}: {to}{side_output}", sink.id)
+}
+
+/// How a sink's files are cut.
+fn describe_shape(shape: &FileShape) -> String {
+    let mut text = String::new();
+    if let Some(pattern) = &shape.folders {
+        text += &format!(", in folders {}", pattern.text());
+    }
+    let size = shape.roll_bytes.map(show_bytes);
+    let age = shape.roll_after.map(show_duration);
+    let ends: Vec<String> = size.into_iter().chain(age).collect();
+    if !ends.is_empty() {
+        text += &format!(", a new file after {}", ends.join(" or "));
+    }
+    text
 }
 
 /// As the job file refers to it.

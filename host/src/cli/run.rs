@@ -10,7 +10,7 @@ use indicatif::ProgressBar;
 use super::failure::{Failure, INTERRUPTED};
 use super::progress::Progress;
 use super::ui::Ui;
-use super::{JobArguments, summary};
+use super::{JobArguments, engine, summary};
 use crate::checkpoint::catalog;
 use crate::error::{Error, Result};
 use crate::flow::{Metrics, StopFlag, StopReason};
@@ -19,14 +19,15 @@ use crate::job::plan::{Plan, SinkConnector};
 use crate::job::{
     self, CodeChoice, Codes, Report, Requests, Restore, RunOptions, Status, check_with,
 };
-use crate::wasm::{Engine, LogSink};
+use crate::wasm::LogSink;
 
 /// Run a job until its input ends
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  \
     tidegate run job.toml\n  \
     tidegate run job.toml --parallelism 4 --set sink.out.path=elsewhere/ --report report.json\n  \
-    tidegate run job.toml --restore latest\n\n\
+    tidegate run job.toml --restore latest\n  \
+    tidegate run job.toml --capture faults/\n\n\
     Ctrl-C stops the job in good order, with a last checkpoint if it takes any; a second one ends \
     it at once.")]
 pub struct Arguments {
@@ -40,6 +41,10 @@ pub struct Arguments {
     /// job file, if they can take over its state
     #[arg(long, value_name = "checkpoint|job", default_value = "checkpoint")]
     code: Code,
+    /// Write each call at which a function faults to a file of this folder, for `tidegate replay`:
+    /// the first 10 of each partition
+    #[arg(long, value_name = "DIR")]
+    capture: Option<PathBuf>,
     /// Write what was counted as JSON
     #[arg(long, value_name = "FILE.json")]
     report: Option<PathBuf>,
@@ -65,7 +70,10 @@ pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
     if let Some(path) = &arguments.report {
         check_report(path)?;
     }
-    let (file, engine) = (arguments.job.load()?, Engine::new()?);
+    if let Some(folder) = &arguments.capture {
+        make_capture_folder(folder)?;
+    }
+    let (file, engine) = (arguments.job.load()?, engine::start(ui)?);
     let codes = match (&restore, arguments.code) {
         (Restore::At(located), Code::Checkpoint) => job::codes_of(located, &engine)?,
         (Restore::Latest, Code::Checkpoint) => job::latest(&file)
@@ -79,7 +87,7 @@ pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
         Code::Checkpoint => CodeChoice::Checkpoint,
         Code::Job => CodeChoice::Job,
     };
-    let (report, outcome) = run_watched(&plan, (restore, code), ui)?;
+    let (report, outcome) = run_watched(&plan, (restore, code), arguments.capture.clone(), ui)?;
     let reported = arguments.report.as_ref().map_or(Ok(()), |path| write_report(path, &report));
     // What ended the job matters more than a report that could not be written.
     outcome?;
@@ -96,6 +104,7 @@ pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
 fn run_watched(
     plan: &Plan,
     (restore, code): (Restore, CodeChoice),
+    capture: Option<PathBuf>,
     ui: &Ui,
 ) -> Result<(Report, Result<()>)> {
     let metrics = Arc::new(Metrics::of(plan));
@@ -110,7 +119,7 @@ fn run_watched(
     let requests = Arc::new(Requests::new(&plan.name, Arc::clone(&metrics)));
     // Open as long as the job runs.
     let _server = serve(plan, &requests, ui);
-    let options = RunOptions { stop, metrics, log, restore, code, requests };
+    let options = RunOptions { stop, metrics, log, restore, code, capture, requests };
     Ok(job::run(plan, &options))
 }
 
@@ -140,6 +149,14 @@ fn stop_on_interrupt(stop: &Arc<StopFlag>, bar: ProgressBar, ui: Ui) -> Result<(
     };
     ctrlc::set_handler(on_interrupt)
         .map_err(|cause| Error::input("cannot listen for Ctrl-C").caused_by(cause))
+}
+
+/// Makes the folder before the job runs, so that nothing is lost when a function faults.
+fn make_capture_folder(folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder).map_err(|cause| {
+        let message = format!("cannot make the folder {} for captured calls", folder.display());
+        Error::input(message).caused_by(cause)
+    })
 }
 
 /// Refuses a place for the report before the job runs, not after.

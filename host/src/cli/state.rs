@@ -28,7 +28,7 @@ pub struct Arguments {
 
 #[derive(clap::Subcommand)]
 enum Command {
-    /// List operators and their states
+    /// List sources with the offsets at which they go on, and operators with their states
     List {
         /// Folder of a checkpoint or savepoint
         #[arg(value_name = "PATH")]
@@ -84,6 +84,13 @@ pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
 
 fn list(located: &Located, ui: &Ui) -> Result<(), Failure> {
     let mut text = String::new();
+    for source in located.manifest.sources.iter().filter(|one| !one.position.offsets.is_empty()) {
+        let splits = count(source.position.offsets.len() as u64, "split");
+        writeln!(text, "{}: {splits}, offsets (source)", source.id).expect("a string takes all");
+        for (split, offset) in &source.position.offsets {
+            writeln!(text, "  {split} at {offset}").expect("a string takes everything");
+        }
+    }
     for operator in &located.manifest.operators {
         let partitions = count(operator.partitions.len() as u64, "partition");
         let mut line = format!("{}: {partitions}", operator.id);

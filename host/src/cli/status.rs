@@ -18,7 +18,7 @@ use super::summary;
 use super::ui::Ui;
 use crate::checkpoint::manifest::Kind;
 use crate::flow::NodeKind;
-use crate::job::control::{JobStatus, Registry, RunningJob};
+use crate::job::control::{FunctionStatus, JobStatus, Registry, RunningJob};
 use crate::job::show_bytes;
 
 /// Rates are of about this time.
@@ -138,6 +138,10 @@ fn describe(earlier: &JobStatus, status: &JobStatus) -> String {
     }
     if let Some(id) = checkpoints.restored_from {
         lines.push(format!("It started from {id}"));
+    }
+    for FunctionStatus { operator, sha256, swap } in &status.functions {
+        let swap = swap.as_ref().map(|swap| format!("; its last swap is {swap}"));
+        lines.push(format!("{operator} runs {}{}", sha256.short(), swap.unwrap_or_default()));
     }
     lines.join("\n")
 }

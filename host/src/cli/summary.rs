@@ -102,7 +102,8 @@ pub fn table(nodes: &[NodeReport]) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::job::plan::{
-        BackendPlan, RestartPlan, SinkPlan, SourceConnector, SourcePlan, StatePlan, Upstream,
+        BackendPlan, FileShape, RestartPlan, SinkPlan, SourceConnector, SourcePlan, StatePlan,
+        Upstream,
     };
     use crate::model::Format;
 
@@ -157,7 +158,11 @@ mod tests {
         let sink = SinkPlan {
             id: "out".into(),
             from: Upstream::Source(0),
-            connector: SinkConnector::File { path: "out/".into(), replace: false },
+            connector: SinkConnector::File {
+                path: "out/".into(),
+                replace: false,
+                shape: FileShape::default(),
+            },
         };
         let plan = Plan {
             name: "j".into(),

@@ -115,7 +115,9 @@ fn conclude(answer: &SwapAnswer, promote: bool) -> Result<(), Failure> {
     match &answer.outcome {
         SwapOutcome::Refused => {
             let message = match answer.comparison.verdict {
-                Verdict::NeedsMigration => "the new function has no migration for the state there is",
+                Verdict::NeedsMigration => {
+                    "the new function has no migration for the state there is"
+                }
                 _ => "the new function cannot take the place of the running one",
             };
             Err(Error::input(message).hint("nothing has changed; the differences are above").into())

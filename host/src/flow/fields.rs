@@ -36,6 +36,21 @@ pub(super) fn check(record: &[u8], format: Format, fields: &[Field]) -> Result<(
     fields.iter().try_for_each(|field| find(record, format, field).map(drop))
 }
 
+/// The names of the fields of a CSV header.
+///
+/// # Errors
+/// If it is not CSV, or not text.
+pub(super) fn names(header: &[u8]) -> Result<Vec<String>, FieldError> {
+    let (mut names, mut rest) = (Vec::new(), Some(header));
+    while let Some(record) = rest {
+        let (field, after) = split_csv(record)?;
+        let name = std::str::from_utf8(&field).map_err(|_| "it is not UTF-8")?;
+        names.push(name.trim().to_owned());
+        rest = after;
+    }
+    Ok(names)
+}
+
 /// The event time of a record in milliseconds.
 ///
 /// # Errors
@@ -129,6 +144,22 @@ fn find_csv(record: &[u8], index: usize) -> Result<Cow<'_, [u8]>, FieldError> {
         }
     }
     unreachable!("a record has an end")
+}
+
+/// All fields of a CSV record. One with nothing in it, not even quotes, is none.
+///
+/// # Errors
+/// If a quote does not end.
+pub(super) fn split_all(record: &[u8]) -> Result<Vec<Option<Cow<'_, [u8]>>>, FieldError> {
+    let mut fields = Vec::new();
+    let mut rest = Some(record);
+    while let Some(from) = rest {
+        let (field, after) = split_csv(from)?;
+        let is_there = !field.is_empty() || from.starts_with(b"\"");
+        fields.push(Some(field).filter(|_| is_there));
+        rest = after;
+    }
+    Ok(fields)
 }
 
 /// The first field of a record, and what follows its comma if there is one.

@@ -7,6 +7,7 @@
 //! Limits: a batch holds at most [`BATCH_RECORDS_MAX`] records or a little over [`BATCH_BYTES_MAX`]
 //! bytes, a channel [`CHANNEL_ITEMS_MAX`] items.
 
+mod captures;
 mod channel;
 mod connectors;
 mod control;
@@ -21,12 +22,17 @@ mod outlet;
 mod sink;
 mod snapshotter;
 mod source;
+mod source_times;
 mod swap;
 mod task;
 
+pub use captures::{captures_to, read_fixture};
 pub use channel::{Receiver, Sender, Waker, channel};
+pub(crate) use connectors::file::read_header;
 pub(crate) use connectors::function;
-pub use connectors::{generator::Generator, open_source};
+#[cfg(feature = "kafka")]
+pub use connectors::kafka::{Role, check_properties};
+pub use connectors::{generator::Generator, open_monitor, open_source};
 pub use control::{OperatorCommand, OperatorControl, SourceCommand, SourceControl};
 pub use dead_letters::{DeadLetters, Rejects};
 pub use extractor::Extractor;
@@ -37,7 +43,7 @@ pub use metrics::{Metrics, NodeKind, NodeMetrics};
 pub(crate) use operator::node_fault_error;
 pub use operator::{OperatorParts, OperatorRejections, OperatorTask};
 pub use outlet::{Edge, EdgeKey, Outlet, Outlets};
-pub use sink::{PreparedFile, SinkSettings, SinkWriter, open_sink};
+pub use sink::{Prepared, PreparedFile, SinkSettings, SinkWriter, open_logged_sink, open_sink};
 pub use snapshotter::{PartitionOf, Snapshotter};
 pub use source::{SourceSettings, SourceTask};
 pub use swap::SwapOrder;

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use super::extractor::{Extractor, NoKey};
 use super::fields::{self, FieldError};
-use super::sink::{PreparedFile, SinkWriter};
+use super::sink::{Prepared, SinkWriter};
 use super::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Barrier, Item, Sender};
 use crate::error::Result;
 use crate::job::plan::Field;
@@ -181,6 +181,9 @@ impl Outlets {
         for lane in self.lanes() {
             all &= lane.send();
         }
+        for sink in self.outlets.iter_mut().flat_map(|outlet| &mut outlet.sinks) {
+            all &= sink.send();
+        }
         all
     }
 
@@ -247,7 +250,7 @@ impl Outlets {
         &mut self,
         barrier: &Barrier,
         watermark: i64,
-    ) -> Result<Vec<PreparedFile>> {
+    ) -> Result<Vec<Prepared>> {
         self.flush(watermark)?;
         self.lanes().for_each(|lane| lane.waiting.push_back(Item::Barrier(barrier.clone())));
         if let Some(order) = &barrier.swap {

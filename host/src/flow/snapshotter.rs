@@ -9,7 +9,8 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::lane::{Job, Lane};
-use super::{Barrier, Event, PreparedFile};
+use super::sink::Prepared;
+use super::{Barrier, Event};
 use crate::checkpoint::checked::Writer;
 use crate::checkpoint::manifest::{
     FileRef, PartitionSnapshot, PreparedOutput, SourceState, TableFile,
@@ -46,7 +47,7 @@ pub struct Snapshotter {
 struct Current {
     id: u64,
     upload: Arc<Mutex<Upload>>,
-    outputs: Vec<PreparedFile>,
+    outputs: Vec<Prepared>,
     captured: Captured,
     partition: PartitionOf,
 }
@@ -141,7 +142,7 @@ impl Snapshotter {
         &mut self,
         id: u64,
         source: Option<SourceState>,
-        outputs: Vec<PreparedFile>,
+        outputs: Vec<Prepared>,
     ) {
         let (task, events) = (self.task, self.events.clone());
         let part = Ok(Part { source, operator: None });
@@ -158,7 +159,7 @@ impl Snapshotter {
         target: Target,
         partition: PartitionOf,
         captured: Captured,
-        outputs: Vec<PreparedFile>,
+        outputs: Vec<Prepared>,
     ) {
         let name = target.name(&format!("{}.state", partition.name));
         let upload = Upload { target, name, file: None, failure: None };
@@ -221,8 +222,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Makes prepared output durable.
-fn finish_all(files: Vec<PreparedFile>) -> Result<Vec<PreparedOutput>> {
-    files.into_iter().map(PreparedFile::finish).collect()
+fn finish_all(outputs: Vec<Prepared>) -> Result<Vec<PreparedOutput>> {
+    let finished = outputs.into_iter().map(|output| output.finish().transpose());
+    finished.flatten().collect()
 }
 
 /// How files of a store are named and shared.

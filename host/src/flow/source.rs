@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use super::connectors::{Connector, Next};
+use super::control::{SourceCommand, SourceControl};
 use super::dead_letters::{Malformed, Rejects};
 use super::outlet::Outlets;
 use super::snapshotter::Snapshotter;
-use super::control::{SourceCommand, SourceControl};
+use super::source_times::{Idle, SourceTimes};
 use super::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Event, NodeMetrics, Step, Task, fields};
 use crate::checkpoint::manifest::SourceState;
 use crate::env::Clock;
@@ -44,12 +45,9 @@ pub struct SourceTask {
     settings: SourceSettings,
     decoder: Decoder,
     out_of_orderness_ms: i64,
-    idle_after_ms: Option<i64>,
     batch: Batch,
     split: Arc<str>,
-    /// The watermark after the last record.
-    watermark: i64,
-    last_record_ms: i64,
+    times: SourceTimes,
     /// Told to read no further for now.
     held: bool,
     /// There is nothing more to read.
@@ -71,8 +69,15 @@ enum Decoded<'a> {
     Malformed(String),
 }
 
+impl Decoded<'_> {
+    fn too_long(bytes: u64) -> Self {
+        Self::Malformed(format!("the line has {bytes} bytes, more than max_line"))
+    }
+}
+
 impl Decoder {
-    fn decode<'a>(&self, line: &'a [u8]) -> Decoded<'a> {
+    /// `time` is the record's, if whoever brought it knows.
+    fn decode<'a>(&self, line: &'a [u8], time: i64) -> Decoded<'a> {
         let mut record = line;
         if self.format != Format::Bytes {
             record = line.strip_suffix(b"\r").unwrap_or(line);
@@ -89,7 +94,7 @@ impl Decoder {
         }
         let timestamp = match &self.timestamp {
             Some(plan) => fields::timestamp(record, self.format, plan),
-            None => Ok(TIME_NONE),
+            None => Ok(time),
         };
         let decoded = timestamp.and_then(|timestamp| {
             fields::check(record, self.format, &self.required).map(|()| timestamp)
@@ -110,16 +115,15 @@ impl SourceTask {
             timestamp: plan.timestamp.clone(),
             required: std::mem::take(&mut settings.required),
         };
-        let last_record_ms = settings.clock.now_ms();
+        let watermark = restored.as_ref().and_then(|state| state.watermark).unwrap_or(TIME_NONE);
+        let now = settings.clock.now_ms();
         Self {
             settings,
             decoder,
             out_of_orderness_ms: plan.out_of_orderness_ms,
-            idle_after_ms: plan.idle_after.map(millis),
             batch: Batch::default(),
             split: plan.id.as_str().into(),
-            watermark: restored.as_ref().and_then(|state| state.watermark).unwrap_or(TIME_NONE),
-            last_record_ms,
+            times: SourceTimes::new(watermark, plan.idle_after.map(millis), now),
             held: false,
             exhausted: false,
             ended: false,
@@ -129,19 +133,27 @@ impl SourceTask {
     /// Fills the batch. Returns what there is to do when it is full or the connector has nothing
     /// more.
     fn read(&mut self, now: i64) -> Result<Read> {
-        let Self { settings, decoder, batch, split, .. } = self;
+        let Self { settings, decoder, batch, split, times, .. } = self;
         let (mut lines, mut bytes_read) = (0, 0);
+        times.begin_step(settings.connector.lanes(), now);
+        let mut lane = None;
         let read = loop {
             // Lines count whether they become records or not: a step is bounded in any case.
             if lines >= BATCH_RECORDS_MAX || bytes_read >= BATCH_BYTES_MAX {
                 break Read::More;
             }
-            let (line, number, bytes) = match settings.connector.next(now)? {
-                Next::Line(line, number) => (line, number, None),
-                Next::TooLong(line, number, bytes) => (line, number, Some(bytes)),
+            let (line, number, time, bytes) = match settings.connector.next(now)? {
+                Next::Line(line, number) => (line, number, TIME_NONE, None),
+                Next::Timed(line, number, time) => (line, number, time, None),
+                Next::TooLong(line, number, bytes) => (line, number, TIME_NONE, Some(bytes)),
                 // A batch holds records of one split.
                 Next::Split(next) => {
                     *split = next;
+                    break Read::More;
+                }
+                Next::Lane(next, index) => {
+                    *split = next;
+                    lane = Some(index);
                     break Read::More;
                 }
                 Next::Nothing(until) => break Read::Nothing(until),
@@ -149,24 +161,19 @@ impl SourceTask {
             };
             lines += 1;
             bytes_read += line.len();
-            let decoded = match bytes {
-                None => decoder.decode(line),
-                Some(bytes) => {
-                    Decoded::Malformed(format!("the line has {bytes} bytes, more than max_line"))
-                }
-            };
+            let decoded = bytes.map_or_else(|| decoder.decode(line, time), Decoded::too_long);
             match decoded {
                 Decoded::Record(record, timestamp) => {
                     batch.values.push(record);
                     batch.timestamps.push(timestamp);
-                    batch.watermarks.push(self.watermark);
+                    batch.watermarks.push(times.watermark);
                     batch.lines.push(number);
                     if timestamp > TIME_NONE {
                         // As Flink's bounded out-of-orderness: later records have a higher time
                         // than this.
                         let behind =
                             timestamp.saturating_sub(self.out_of_orderness_ms).saturating_sub(1);
-                        self.watermark = self.watermark.max(behind);
+                        times.note(behind);
                     }
                 }
                 Decoded::Blank => {}
@@ -184,8 +191,11 @@ impl SourceTask {
             }
         };
         NodeMetrics::add(&settings.metrics.records_in, lines);
-        if lines > 0 {
-            self.last_record_ms = now;
+        times.end_step(lines > 0, now);
+        if let Some(lane) = lane {
+            // One that was found during this step.
+            times.begin_step(settings.connector.lanes(), now);
+            times.select(lane);
         }
         Ok(read)
     }
@@ -210,14 +220,14 @@ impl SourceTask {
         match command {
             SourceCommand::Barrier { barrier, hold } => {
                 self.held |= hold;
-                let outputs = self.settings.outlets.pass_barrier(&barrier, self.watermark)?;
+                let outputs = self.settings.outlets.pass_barrier(&barrier, self.times.watermark)?;
                 let state = barrier.target.is_some().then(|| self.state());
                 self.settings.snapshotter.acknowledge(barrier.id, state, outputs);
             }
             SourceCommand::Resume => self.held = false,
             SourceCommand::Finish => {
                 self.ended = true;
-                self.settings.outlets.end(self.watermark)?;
+                self.settings.outlets.end(self.times.watermark)?;
             }
         }
         Ok(())
@@ -227,22 +237,19 @@ impl SourceTask {
         SourceState {
             id: self.settings.metrics.id.clone(),
             position: self.settings.connector.position(),
-            watermark: Some(self.watermark).filter(|time| *time > TIME_NONE),
+            watermark: self.times.known(),
         }
     }
 
     /// Waits, and says that it does if it has been long.
     fn wait(&mut self, now: i64, until: Option<i64>) -> Result<Step> {
         let outlets = &mut self.settings.outlets;
-        outlets.flush(self.watermark)?;
+        let idle = self.times.rise(now);
+        outlets.flush(self.times.watermark)?;
         let mut wake = until;
-        if let Some(after) = self.idle_after_ms {
-            let idle_at = self.last_record_ms.saturating_add(after);
-            if idle_at <= now {
-                outlets.set_idle()?;
-            } else {
-                wake = Some(wake.map_or(idle_at, |wake| wake.min(idle_at)));
-            }
+        match idle {
+            Idle::All => outlets.set_idle()?,
+            Idle::Next(idle_at) => wake = [wake, idle_at].into_iter().flatten().min(),
         }
         if outlets.send() { Ok(Step::Idle(wake)) } else { Ok(Step::Idle(None)) }
     }
@@ -277,15 +284,15 @@ impl Task for SourceTask {
         self.route(split)?;
         match read {
             Read::More => {
-                self.settings.outlets.end_step(self.watermark, true)?;
+                self.settings.outlets.end_step(self.times.watermark, true)?;
                 Ok(Step::Worked)
             }
             Read::Nothing(until) => self.wait(now, until),
             Read::End => {
                 // First what the last record came to, so that timers see the same whatever came
                 // last.
-                self.settings.outlets.flush(self.watermark)?;
-                self.watermark = TIME_END;
+                self.settings.outlets.flush(self.times.watermark)?;
+                self.times.watermark = TIME_END;
                 self.settings.outlets.flush(TIME_END)?;
                 self.exhausted = true;
                 self.settings.snapshotter.tell(Event::Exhausted(self.settings.index));

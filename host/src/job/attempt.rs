@@ -18,13 +18,13 @@ use crate::checkpoint::catalog::{Candidate, Located};
 use crate::checkpoint::code::read_component;
 use crate::checkpoint::manifest::{Kind, Manifest, PreparedOutput, UnconfirmedSwap};
 use crate::checkpoint::{
-    Action, Catalog, Code, Commits, Coordinator, CoordinatorSettings, OperatorOf, Progress,
-    RequestId, SwapPlan, Target, Unconfirmed, forms,
+    Action, Catalog, Code, Commits, Coordinator, CoordinatorSettings, LoggedSink, OperatorOf,
+    Progress, RequestId, SwapPlan, Target, Unconfirmed, forms,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::flow::{
     Barrier, Event, OperatorCommand, OperatorControl, SourceCommand, SourceControl, StopFlag,
-    SwapOrder,
+    SwapOrder, open_logged_sink, open_monitor,
 };
 use crate::model::Digest;
 use crate::operator::{Shadow, ShadowReport};
@@ -63,23 +63,31 @@ pub struct Undo {
 }
 
 impl Ground {
-    /// Opens the storages of a plan.
+    /// Opens the storages of a plan. `log` takes warnings.
     ///
     /// # Errors
     /// If one cannot be opened, or if the checkpoint storage belongs to another job.
-    pub fn open(plan: &Plan, environment: Environment) -> Result<Self> {
+    pub fn open(plan: &Plan, environment: Environment, options: &RunOptions) -> Result<Self> {
         let mut commits = Commits::default();
         for sink in &plan.sinks {
-            if let SinkConnector::File { path, .. } = &sink.connector {
+            if let SinkConnector::File { path, shape, .. } = &sink.connector {
                 let folder =
                     environment.storages.open(&path.display().to_string(), &plan.folder)?;
                 commits.folders.insert(sink.id.clone(), folder);
+                if let Some(pattern) = &shape.folders {
+                    commits.patterns.insert(sink.id.clone(), pattern.clone());
+                }
             }
         }
         let open = |checkpoint: &CheckpointPlan| {
             environment.storages.open(&checkpoint.storage, &plan.folder).map(Catalog::new)
         };
         let catalog = plan.checkpoint.as_ref().map(open).transpose()?;
+        commits.logs = logged_sinks(plan, &environment, options)?;
+        for source in &plan.sources {
+            let monitor = open_monitor(source, &options.log);
+            commits.monitors.extend(monitor.map(|monitor| (source.id.clone(), monitor)));
+        }
         let first_id = match &catalog {
             Some(catalog) => {
                 for entry in catalog.entries()? {
@@ -94,11 +102,26 @@ impl Ground {
         let components = plan.operators.iter().map(|operator| operator.component.clone());
         let codes = components.map(|component| (*component.digest(), component)).collect();
         let next_id = first_id;
-        Ok(Self { environment, catalog, commits, first_id, next_id, attempts: 0, codes, undo: None })
+        Ok(Self {
+            environment,
+            catalog,
+            commits,
+            first_id,
+            next_id,
+            attempts: 0,
+            codes,
+            undo: None,
+        })
     }
 
     /// The function of these bytes, compiled if it is not known yet.
-    fn component(&mut self, engine: &Engine, name: &str, sha256: Digest, bytes: &[u8]) -> Result<Component> {
+    fn component(
+        &mut self,
+        engine: &Engine,
+        name: &str,
+        sha256: Digest,
+        bytes: &[u8],
+    ) -> Result<Component> {
         if let Some(component) = self.codes.get(&sha256) {
             return Ok(component.clone());
         }
@@ -106,6 +129,24 @@ impl Ground {
         self.codes.insert(sha256, component.clone());
         Ok(component)
     }
+}
+
+/// The sinks whose records are committed with checkpoints to an external system.
+fn logged_sinks(
+    plan: &Plan,
+    environment: &Environment,
+    options: &RunOptions,
+) -> Result<BTreeMap<String, LoggedSink>> {
+    let mut logged = BTreeMap::new();
+    let Some(checkpoint) = plan.checkpoint.as_ref().filter(|_| plan.is_exactly_once()) else {
+        return Ok(logged);
+    };
+    let storage = environment.storages.open(&checkpoint.storage, &plan.folder)?;
+    for sink in &plan.sinks {
+        let opened = open_logged_sink(&plan.name, sink, &storage, &options.log, &options.stop)?;
+        logged.extend(opened.map(|one| (sink.id.clone(), one)));
+    }
+    Ok(logged)
 }
 
 /// Tasks that are ready to run, and who conducts them.
@@ -137,6 +178,7 @@ impl Attempt {
         let restored = from.map(|located| Restored::new(located, plan, undone, now)).transpose()?;
         let swap = from.and_then(|located| located.manifest.swap.as_ref());
         let swap = swap.filter(|swap| undone != Some(swap.operator.as_str()));
+        ground.commits.claim()?;
         let warn = |message: String| options.log.write(LogLevel::Warn, &message);
         let mut first = match from {
             Some(located) => later_output(plan, ground, &located.manifest, warn)?,
@@ -166,7 +208,8 @@ impl Attempt {
         let (events, received) = mpsc::channel();
         let mut backends = Backends::new(plan)?;
         let operator_of = |id: &str| plan.operators.iter().position(|operator| operator.id == id);
-        let fresh = swap.filter(|swap| swap.rolls_back).and_then(|swap| operator_of(&swap.operator));
+        let fresh =
+            swap.filter(|swap| swap.rolls_back).and_then(|swap| operator_of(&swap.operator));
         let built = build(Parts {
             plan,
             options,
@@ -293,8 +336,16 @@ fn later_output(
 ) -> Result<Vec<PreparedOutput>> {
     let mut later = Vec::new();
     for sink in &plan.sinks {
-        let SinkConnector::File { path, replace } = &sink.connector else { continue };
-        let (place, kind, after) = (path.display(), manifest.kind.word(), manifest.id);
+        let (kind, after) = (manifest.kind.word(), manifest.id);
+        if ground.commits.committed_last(&sink.id)?.is_some_and(|last| last > after) {
+            warn(format!(
+                "sink {:?} has output from after {kind} {after}, which cannot be taken back: it \
+                 comes again",
+                sink.id
+            ));
+        }
+        let SinkConnector::File { path, replace, .. } = &sink.connector else { continue };
+        let place = path.display();
         if ground.commits.output_after(&sink.id, after)?.is_empty() {
             continue;
         }
@@ -302,8 +353,8 @@ fn later_output(
         if !*replace {
             // Not the whole folder: what is older is not written again.
             let hint = format!(
-                "the job would write it twice: move part-*-N with N above {after} away, or leave \
-                 `on_existing` out to replace them"
+                "the job would write it twice: move part-*-N and part-*-N-* with N above {after} \
+                 away, or leave `on_existing` out to replace them"
             );
             return Err(Error::input(message).hint(hint));
         }
@@ -482,12 +533,14 @@ impl Conductor {
     }
 
     /// How the operator of this index would be written to a manifest after a swap.
-    pub fn operator_after(&self, operator: usize, component: &Component, next: &Plan) -> OperatorOf {
-        let code = Code {
-            bytes: component.bytes().clone(),
-            sha256: *component.digest(),
-            stored: None,
-        };
+    pub fn operator_after(
+        &self,
+        operator: usize,
+        component: &Component,
+        next: &Plan,
+    ) -> OperatorOf {
+        let code =
+            Code { bytes: component.bytes().clone(), sha256: *component.digest(), stored: None };
         let ttl = &next.operators[operator].ttl;
         self.coordinator.operator_after(operator, (code, component.declaration()), ttl)
     }

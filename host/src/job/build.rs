@@ -17,13 +17,13 @@ use crate::checkpoint::manifest::TableFile;
 use crate::env::Clock;
 use crate::error::{Error, Result};
 use crate::flow::{
-    DeadLetters, Edge, EdgeKey, Event, Extractor, InputChannel, Inputs, NodeMetrics, OperatorParts,
-    OperatorControl, OperatorRejections, OperatorTask, Outlet, Outlets, PartitionOf, Rejects, SinkSettings,
-    Snapshotter, SourceControl, SourceSettings, SourceTask, StopFlag, Task, Waker, channel,
-    node_fault_error, open_sink, open_source, required_fields,
+    DeadLetters, Edge, EdgeKey, Event, Extractor, InputChannel, Inputs, NodeMetrics,
+    OperatorControl, OperatorParts, OperatorRejections, OperatorTask, Outlet, Outlets, PartitionOf,
+    Rejects, SinkSettings, Snapshotter, SourceControl, SourceSettings, SourceTask, StopFlag, Task,
+    Waker, captures_to, channel, node_fault_error, open_sink, open_source, required_fields,
 };
 use crate::model::{Fault, FaultReason, TIME_NONE};
-use crate::operator::{Operator, OperatorSettings};
+use crate::operator::{Captures, Operator, OperatorSettings};
 use crate::state::OperatorState;
 use crate::wasm::{LogSink, OpenContext};
 
@@ -205,8 +205,13 @@ impl Builder<'_> {
                 let settings = SinkSettings {
                     partition: number,
                     folder: self.parts.commits.folders.get(&sink.id).cloned(),
+                    logs: self.parts.commits.logs.get(&sink.id).map(|one| one.storage.clone()),
+                    attempt: self.parts.run.clone(),
                     after: self.parts.restored.map_or(0, |from| from.located.manifest.id),
                     checkpoints: self.plan.checkpoint.is_some(),
+                    waker: self.senders(sink.from)[partition].clone(),
+                    log: self.guest_log(&sink.id, number),
+                    clock: self.parts.environment.clock.clone(),
                     metrics: self.sink_metrics(index),
                     stop: self.parts.stop.clone(),
                 };
@@ -316,6 +321,7 @@ impl Builder<'_> {
             limits: plan.limits.clone(),
             log: self.guest_log(&plan.id, partition),
             rejections: Box::new(rejections),
+            captures: self.captures(),
         };
         let located = self.parts.restored.map(|from| from.located);
         let (keyed, shared) =
@@ -357,18 +363,18 @@ impl Builder<'_> {
     }
 
     /// What extracts the keys of an operator's input, on the sending side.
-    fn open_extractor(
-        &self,
-        operator: usize,
-        partition: usize,
-        input: u32,
-    ) -> Result<Extractor> {
+    fn open_extractor(&self, operator: usize, partition: usize, input: u32) -> Result<Extractor> {
         let plan = &self.plan.operators[operator];
         let partition = u32::try_from(partition).expect("parallelism is checked");
         let log = self.guest_log(&plan.id, partition);
         let (context, at) = (open_context(plan, 0), (operator, input));
         Extractor::open(&plan.component, context, &plan.limits, log, at)
             .map_err(|fault| open_error("operator", &plan.id, &fault))
+    }
+
+    fn captures(&self) -> Option<Captures> {
+        let RunOptions { capture, log, .. } = self.parts.options;
+        capture.as_ref().map(|folder| captures_to(folder, log.clone()))
     }
 
     fn guest_log(&self, operator: &str, partition: u32) -> LogSink {
@@ -384,23 +390,23 @@ pub(super) fn guest_log(
     operator: &str,
     partition: u32,
 ) -> LogSink {
-        let prefix = format!("{operator}/{partition}");
-        let log = log.clone();
-        let window = Mutex::new((0_i64, 0_u32));
-        LogSink::new(move |level, line| {
-            let second = clock.now_ms().div_euclid(1000);
-            let mut window = window.lock().expect("nobody panics with this lock");
-            if window.0 != second {
-                if let Some(dropped) = window.1.checked_sub(LOG_LINES_A_SECOND).filter(|&n| n > 0) {
-                    log.write(level, &format!("{prefix}: {dropped} log lines were dropped"));
-                }
-                *window = (second, 0);
+    let prefix = format!("{operator}/{partition}");
+    let log = log.clone();
+    let window = Mutex::new((0_i64, 0_u32));
+    LogSink::new(move |level, line| {
+        let second = clock.now_ms().div_euclid(1000);
+        let mut window = window.lock().expect("nobody panics with this lock");
+        if window.0 != second {
+            if let Some(dropped) = window.1.checked_sub(LOG_LINES_A_SECOND).filter(|&n| n > 0) {
+                log.write(level, &format!("{prefix}: {dropped} log lines were dropped"));
             }
-            window.1 = window.1.saturating_add(1);
-            if window.1 <= LOG_LINES_A_SECOND {
-                log.write(level, &format!("{prefix}: {line}"));
-            }
-        })
+            *window = (second, 0);
+        }
+        window.1 = window.1.saturating_add(1);
+        if window.1 <= LOG_LINES_A_SECOND {
+            log.write(level, &format!("{prefix}: {line}"));
+        }
+    })
 }
 
 /// What partition `partition` of an operator is told about its place in the job.

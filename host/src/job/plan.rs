@@ -2,8 +2,17 @@
 //!
 //! `spec` is what the user wrote, this is what `run` builds. Made by `check`, never by hand.
 
+mod files;
+pub mod kafka;
+mod mysql;
+
 use std::path::PathBuf;
 use std::time::Duration;
+
+pub use files::{
+    Compression, FileShape, FileSourcePlan, OnClose, RetryPlan, S3, SocketPlan, is_in_bucket,
+};
+pub use mysql::{MysqlServerPlan, MysqlSinkPlan, MysqlSourcePlan, MysqlTls};
 
 use crate::checkpoint::Policy;
 use crate::model::{Format, Limits, Ttl};
@@ -77,16 +86,20 @@ pub struct SourcePlan {
 /// What a source reads.
 #[derive(Debug, Clone)]
 pub enum SourceConnector {
-    /// A file, or the files of a directory in the order of their names (hidden ones left out).
-    File { path: PathBuf },
+    /// A file, or the files of a directory or below a prefix of a bucket.
+    File(FileSourcePlan),
     /// Standard input.
     Stdin,
-    /// Lines that a server sends: `host:port`.
-    Socket { address: String },
+    /// Lines that a server sends.
+    Socket(SocketPlan),
+    /// Records of topics of Kafka.
+    Kafka(Box<kafka::KafkaSourcePlan>),
     /// Made-up records.
     Generator(GeneratorPlan),
     /// Records that a function makes.
     Function(FunctionSourcePlan),
+    /// Rows of a database.
+    Mysql(MysqlSourcePlan),
 }
 
 /// A source function.
@@ -111,7 +124,8 @@ pub struct GeneratorPlan {
     pub rate: Option<u64>,
     /// Same seed, same records. Default 0.
     pub seed: u64,
-    /// Distinct keys. Default 1000. Some are far more frequent than others.
+    /// Distinct keys. Default 1000, of the shapes of the source document 4. Some are far more
+    /// frequent than others.
     pub keys: u64,
     /// Event time of the first record, in milliseconds. Default 0.
     pub start_ms: i64,
@@ -126,6 +140,39 @@ pub enum GeneratorShape {
     Clicks,
     /// `id,unix_seconds,temperature`
     Sensors,
+    /// The clicks of the source document: `Mary,./home,timestamp_ms`
+    NamedClicks,
+    /// The user events of the source document: JSON with `userID`, `eventTime`, `eventType` and
+    /// `productID`
+    UserEvents,
+}
+
+impl GeneratorShape {
+    /// The word of the job file.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Clicks => "clicks",
+            Self::Sensors => "sensors",
+            Self::NamedClicks => "named-clicks",
+            Self::UserEvents => "user-events",
+        }
+    }
+
+    /// How its records are written.
+    pub fn format(self) -> Format {
+        match self {
+            Self::Clicks | Self::Sensors | Self::NamedClicks => Format::Csv,
+            Self::UserEvents => Format::Json,
+        }
+    }
+
+    /// Distinct keys of a generator that does not say how many.
+    pub fn keys_default(self) -> u64 {
+        match self {
+            Self::Clicks | Self::Sensors => 1000,
+            Self::NamedClicks | Self::UserEvents => 4,
+        }
+    }
 }
 
 /// How a record's event time is found.
@@ -242,14 +289,18 @@ pub struct SinkPlan {
 /// Where a sink writes.
 #[derive(Debug, Clone)]
 pub enum SinkConnector {
-    /// One file a partition in a directory, under their final names only when complete. `replace` =
-    /// files of an earlier run (`part-*`) give way; otherwise `check` has refused a directory that
-    /// holds any.
-    File { path: PathBuf, replace: bool },
+    /// Files in a directory, or below a prefix of a bucket, under their final names only when
+    /// complete. `replace` = files of an earlier run (`part-*`) give way; otherwise a directory
+    /// that holds any is refused.
+    File { path: PathBuf, replace: bool, shape: FileShape },
+    /// A topic of Kafka.
+    Kafka(Box<kafka::KafkaSinkPlan>),
     /// Standard output, a line a record.
     Stdout,
     /// Nowhere: records are counted.
     Discard,
+    /// A table of a database.
+    Mysql(MysqlSinkPlan),
 }
 
 /// Where the state of keys lives while the job runs.

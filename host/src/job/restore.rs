@@ -5,9 +5,7 @@ use std::ops::Range;
 
 use super::plan::{OperatorPlan, Plan};
 use crate::checkpoint::catalog::Located;
-use crate::checkpoint::manifest::{
-    self, DeclaredFate, Manifest, PartitionSnapshot, SourceState,
-};
+use crate::checkpoint::manifest::{self, DeclaredFate, Manifest, PartitionSnapshot, SourceState};
 use crate::checkpoint::{forms, reading};
 use crate::error::{Error, Result};
 use crate::model::{KeyGroup, TIME_NONE};
@@ -95,7 +93,8 @@ impl<'a> Restored<'a> {
                         (false, Some(_)) => Undeclared::Kept,
                         (false, None) => Undeclared::Refused,
                     };
-                    operators.insert(id, restored_operator(located, operator, plan, undeclared, now)?);
+                    operators
+                        .insert(id, restored_operator(located, operator, plan, undeclared, now)?);
                 }
                 None if operator.states.is_empty() && operator.operator_states.is_empty() => {}
                 None => return Err(lacks(manifest, "state of an operator", id)),
@@ -248,8 +247,7 @@ fn check_states(
                 return Err(Error::input(message).hint(UNDECLARED_HINT));
             }
             Some(has) if has.kind != had.kind && had.fate != DeclaredFate::Gone => {
-                let [was, is] =
-                    [had.kind, has.kind].map(|kind| format!("{kind:?}").to_lowercase());
+                let [was, is] = [had.kind, has.kind].map(|kind| format!("{kind:?}").to_lowercase());
                 return Err(other_kind(
                     "state",
                     id,
@@ -260,8 +258,8 @@ fn check_states(
             }
             // A newer version is of the function that gives way, at whose barrier nothing has it.
             Some(has)
-                if undeclared == Undeclared::Removed
-                    && had.schema_version > has.schema_version => {}
+                if undeclared == Undeclared::Removed && had.schema_version > has.schema_version => {
+            }
             // All of it has arrived where it moved to, whose version is looked at too.
             Some(_) if had.fate == DeclaredFate::Moves && !is_unsettled => {}
             Some(has) if had.fate != DeclaredFate::Gone => {
@@ -324,7 +322,8 @@ fn check_version(plan: &OperatorPlan, name: &str, had: u32, has: u32) -> Result<
                 "state {name:?} of operator {id:?} has schema version {had}, its function declares \
                  {has} and has no migration from {version}"
             );
-            Err(Error::input(message).hint("add the migration, or restore with the function it had"))
+            Err(Error::input(message)
+                .hint("add the migration, or restore with the function it had"))
         }
     }
 }

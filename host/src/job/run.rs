@@ -3,6 +3,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
 use std::thread;
@@ -13,7 +14,7 @@ use super::build::NamedTask;
 use super::check::make_way;
 use super::control::FunctionStatus;
 use super::environment::Environment;
-use super::plan::{Plan, RetainPlan, SinkConnector};
+use super::plan::{OperatorPlan, Plan, RetainPlan, SinkConnector, is_in_bucket};
 use super::report::Report;
 use super::requests::Requests;
 use super::restart::{Decision, Restarts};
@@ -63,6 +64,8 @@ pub struct RunOptions {
     pub restore: Restore,
     /// Which functions to go on with, when it begins with a checkpoint.
     pub code: CodeChoice,
+    /// The folder for calls at which functions fault, if they shall be captured.
+    pub capture: Option<PathBuf>,
     /// What is asked of the job while it runs, and what is told of it.
     pub requests: Arc<Requests>,
 }
@@ -122,7 +125,7 @@ impl<'a> Run<'a> {
     }
 
     fn run_to_end(&mut self) -> Result<()> {
-        let ground = &mut Ground::open(self.plan, Environment::of_this_machine())?;
+        let ground = &mut Ground::open(self.plan, Environment::of_this_machine(), self.options)?;
         let mut first = true;
         loop {
             let stop = Arc::new(StopFlag::default());
@@ -269,12 +272,16 @@ impl<'a> Run<'a> {
         let progress = conductor.progress();
         let is_checkpoint = |last: &Completed| last.kind == Kind::Checkpoint;
         self.has_checkpoint |= progress.last.as_ref().is_some_and(is_checkpoint);
-        let function = |operator: &super::plan::OperatorPlan| FunctionStatus {
+        let unconfirmed = progress.unconfirmed.as_ref().map(|swap| swap.operator);
+        let function = |(index, operator): (usize, &OperatorPlan)| FunctionStatus {
             operator: operator.id.clone(),
             sha256: *operator.component.digest(),
-            swap: self.swaps.noted(&operator.id).map(str::to_owned),
+            swap: match unconfirmed {
+                Some(swapped) if swapped == index => Some("not confirmed yet".into()),
+                _ => self.swaps.noted(&operator.id).map(str::to_owned),
+            },
         };
-        let functions = conductor.plan().operators.iter().map(function).collect();
+        let functions = conductor.plan().operators.iter().enumerate().map(function).collect();
         self.options.requests.note(&progress, functions);
     }
 
@@ -445,21 +452,25 @@ fn unspecified(plan: &Plan, newest: &str) -> Error {
     )
 }
 
-/// A job that takes checkpoints and begins anew does not add to the output of an earlier run:
-/// refuses it, or warns that it gives way. Of other jobs `check` has said so.
+/// A job that begins anew does not add to the output of an earlier run: refuses it, or warns that
+/// it gives way. Of folders of a job without checkpoints `check` has said so.
 fn meet_earlier_output(plan: &Plan, ground: &Ground, warn: impl Fn(String)) -> Result<()> {
-    if plan.checkpoint.is_none() {
-        return Ok(());
-    }
     for sink in &plan.sinks {
-        let SinkConnector::File { path, replace } = &sink.connector else { continue };
+        let SinkConnector::File { path, replace, .. } = &sink.connector else { continue };
+        if plan.checkpoint.is_none() && !is_in_bucket(path) {
+            continue;
+        }
         if ground.commits.output_after(&sink.id, 0)?.is_empty() {
             continue;
         }
         let place = path.display();
         let message = format!("{place} holds the output of an earlier run");
         if *replace {
-            warn(format!("{message}, which gives way with the first checkpoint"));
+            let when = match plan.checkpoint {
+                Some(_) => "with the first checkpoint",
+                None => "if this one ends well",
+            };
+            warn(format!("{message}, which gives way {when}"));
             continue;
         }
         return Err(Error::input(message).hint(make_way(&sink.id)));

@@ -258,8 +258,7 @@ impl Swaps {
             Ok(shadows) => {
                 let missing = shadows.len();
                 conductor.run_beside(prepared.operator, shadows);
-                let stage =
-                    Stage::Shadowing(Box::new(prepared), ShadowReport::default(), missing);
+                let stage = Stage::Shadowing(Box::new(prepared), ShadowReport::default(), missing);
                 self.current = Some(Swap { request, reply, stage });
             }
             Err(error) => reply.send(Err(error)),
@@ -285,9 +284,10 @@ impl Swaps {
         let place = |name: &str| declared.iter().position(|output| output.name == name);
         let outputs = component.declaration().outputs.iter().map(|one| place(&one.name)).collect();
         let after = conductor.operator_after(operator, &component, &next);
-        let unsettles = after.states.iter().any(|state| {
-            !matches!(state.fate, crate::checkpoint::manifest::DeclaredFate::Live)
-        });
+        let unsettles = after
+            .states
+            .iter()
+            .any(|state| !matches!(state.fate, crate::checkpoint::manifest::DeclaredFate::Live));
         let rolls_back = request.on_fault == OnFault::Rollback;
         let confirmed_after = match request.confirm {
             Confirm::Checkpoints(0) => None,
@@ -335,9 +335,7 @@ impl Swaps {
                 (None, Some(format!("the swap of {id:?} is confirmed")))
             }
             Outcome::Answer(request, answered) => {
-                let is_it = |swap: &mut Swap| {
-                    matches!(&swap.stage, Stage::Changing(number, ..) if *number == request)
-                };
+                let is_it = |swap: &mut Swap| matches!(&swap.stage, Stage::Changing(number, ..) if *number == request);
                 let Some(swap) = self.current.take_if(is_it) else {
                     return (Some(Outcome::Answer(request, answered)), None);
                 };
@@ -478,11 +476,7 @@ fn shadows(
     (0..of.parallelism).map(open).collect()
 }
 
-fn answer(
-    conductor: &Conductor,
-    prepared: &Prepared,
-    shadow: Option<ShadowReport>,
-) -> SwapAnswer {
+fn answer(conductor: &Conductor, prepared: &Prepared, shadow: Option<ShadowReport>) -> SwapAnswer {
     SwapAnswer {
         from: *conductor.plan().operators[prepared.operator].component.digest(),
         to: *prepared.component.digest(),

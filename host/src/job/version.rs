@@ -55,9 +55,8 @@ impl Plan {
             }
             _ => None,
         };
-        let by_function = |input: &super::plan::InputPlan| {
-            input.partition == Partitioning::KeyByFunction
-        };
+        let by_function =
+            |input: &super::plan::InputPlan| input.partition == Partitioning::KeyByFunction;
         let ttl_after = ttl(&of.ttl_written, &component.declaration().states);
         let usage = Usage {
             outputs_read: reads.filter_map(output).collect(),
@@ -80,10 +79,7 @@ impl OperatorPlan {
 }
 
 /// How long each declared state lives: as the job file says, or as declared.
-pub fn ttl(
-    written: &[(String, Option<Ttl>)],
-    declared: &[StateDeclaration],
-) -> Vec<Option<Ttl>> {
+pub fn ttl(written: &[(String, Option<Ttl>)], declared: &[StateDeclaration]) -> Vec<Option<Ttl>> {
     let of = |state: &StateDeclaration| {
         let written = written.iter().find(|(name, _)| *name == state.name);
         written.map_or(state.ttl, |(_, ttl)| *ttl)

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Ttl;
 
 /// How the host feeds a function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// One input without keys.

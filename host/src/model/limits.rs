@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// The limits of one operator's function.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Linear memory of one instance, in bytes. Default 64 MiB. Growth past it is denied, which
+    /// All linear memory of one instance, in bytes. Default 64 MiB. Growth past it is denied, which
     /// most languages turn into a trap.
     pub memory_bytes: usize,
     /// Time of one call, on the wall clock. Default 1 s. The call is interrupted within 20 ms after

@@ -3,10 +3,11 @@
 //! Nothing here knows wasm, threads, files or terminals. Every other module may import this one.
 
 mod batch;
-mod declaration;
 mod bytes;
+mod declaration;
 mod digest;
 mod fault;
+mod folders;
 pub mod hex;
 mod key;
 mod limits;
@@ -15,13 +16,14 @@ mod time;
 mod ttl;
 
 pub use batch::{Batch, Position};
+pub use bytes::Bytes;
 pub use declaration::{
     Declaration, Format, Input, Kind, OperatorStateDeclaration, Output, Parameter, Redistribution,
     StateDeclaration, StateKind,
 };
-pub use bytes::Bytes;
 pub use digest::{Digest, NoDigest};
 pub use fault::{Fault, FaultReason};
+pub use folders::{FolderPattern, FolderSpan, NO_TIME_FOLDER, date};
 pub use key::{KeyGroup, KeyHash, MAX_PARALLELISM_DEFAULT, MAX_PARALLELISM_LIMIT, PartitionId};
 pub use limits::Limits;
 pub use packed::Packed;

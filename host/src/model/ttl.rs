@@ -1,6 +1,6 @@
 //! How long state lives without an access. Mirrors `ttl` of the contract.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{TIME_END, TIME_NONE, TimeDomain};
 
@@ -8,7 +8,7 @@ use super::{TIME_END, TIME_NONE, TimeDomain};
 pub const STAMP_BYTES: usize = 8;
 
 /// What counts as an access.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TtlUpdate {
     /// Writing.
@@ -18,7 +18,7 @@ pub enum TtlUpdate {
 }
 
 /// What a read finds of expired state that nobody has cleaned up yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TtlVisibility {
     /// Nothing.
@@ -28,7 +28,7 @@ pub enum TtlVisibility {
 }
 
 /// The time to live of a state: of a value, of each element of a list, of each entry of a map.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ttl {
     /// In milliseconds, at least 1.
     pub time_ms: u64,

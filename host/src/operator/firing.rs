@@ -26,18 +26,18 @@ const CHAIN_MAX: u32 = 1_000_000;
 /// The timers of one call.
 #[derive(Debug, Default)]
 pub(super) struct Firing {
-    timestamps: Vec<i64>,
+    pub(super) timestamps: Vec<i64>,
     /// When each timer fires in the order of the stream: at its time, but not before what
     /// registered it.
     orders: Vec<i64>,
     /// The watermark as each timer sees it.
-    watermarks: Vec<i64>,
+    pub(super) watermarks: Vec<i64>,
     /// For each timer, the index within the segment of the record that it precedes.
     before: Vec<u32>,
     /// How many timers led to each, one registering the next.
     chains: Vec<u32>,
-    slots: Vec<Slot>,
-    keys: Packed,
+    pub(super) slots: Vec<Slot>,
+    pub(super) keys: Packed,
 }
 
 impl Firing {
@@ -131,6 +131,7 @@ impl Operator {
                     self.put_back(domain);
                 }
                 Err(fault) => {
+                    self.capture_timer(domain, &fault, now);
                     let cause = Cause::Timer { timestamp: self.firing.timestamps[0], domain };
                     let key = Some(self.firing.keys.get(0));
                     self.settings.rejections.reject(&Rejected { fault: &fault, key, cause })?;

@@ -35,8 +35,10 @@ impl Operator {
         let mut values: Vec<Option<Vec<u8>>> =
             cells.iter().map(|cell| Some(cell.cell.clone())).collect();
         for version in step.from_version..step.to_version {
-            let left: Vec<usize> = (0..cells.len()).filter(|&cell| values[cell].is_some()).collect();
-            let packed = |of: &dyn Fn(usize) -> Vec<u8>| left.iter().map(|&cell| of(cell)).collect();
+            let left: Vec<usize> =
+                (0..cells.len()).filter(|&cell| values[cell].is_some()).collect();
+            let packed =
+                |of: &dyn Fn(usize) -> Vec<u8>| left.iter().map(|&cell| of(cell)).collect();
             let keys_left: Packed = packed(&|cell| keys[cell].clone());
             let values_left: Packed =
                 packed(&|cell| values[cell].clone().expect("it is among those that are left"));

@@ -15,6 +15,7 @@ use crate::wasm::{
     TimerOperation,
 };
 
+use super::capture::Captures;
 use super::firing::{Firing, Firings, Overdue, Place};
 use super::outputs::{Fired, Outputs};
 use super::partition_state::PartitionState;
@@ -34,6 +35,8 @@ pub struct OperatorSettings {
     pub log: LogSink,
     /// What becomes of records and timers at which it faults.
     pub rejections: Box<dyn Rejections + Send>,
+    /// Where the calls go at which it faults, if anybody wants them.
+    pub captures: Option<Captures>,
 }
 
 /// What takes the place of a function.
@@ -85,7 +88,8 @@ impl Operator {
         watermark: i64,
     ) -> Result<Self, Fault> {
         let declaration = settings.component.declaration();
-        let state = PartitionState::new(&settings, keyed, operator);
+        let OperatorSettings { component, context, limits, .. } = &settings;
+        let state = PartitionState::new(component, context, limits, keyed, operator);
         let orders_all = declaration.timers_write_operator_state();
         let columns = vec![StateColumn::default(); declaration.states.len()];
         let fired = Fired::new(declaration.outputs.len());
@@ -189,6 +193,7 @@ impl Operator {
                     None => alone_until = self.segment.end,
                 },
                 Err(fault) => {
+                    self.capture_record(input, &fault, batch, now);
                     self.reject_record(&fault, batch, start)?;
                     start += 1;
                 }
@@ -289,7 +294,8 @@ impl Operator {
         self.instance = instance;
         self.settings.component = component;
         self.settings.context = context;
-        self.state.set_function(&self.settings);
+        let OperatorSettings { component, context, limits, .. } = &self.settings;
+        self.state.set_function(component, context, limits);
         self.migrate_operator_states()
     }
 

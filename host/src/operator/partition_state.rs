@@ -1,10 +1,11 @@
 //! The keys, states and timers of one partition, changed by checked effects only.
 
-use super::partition::OperatorSettings;
 use crate::error::Result as HostResult;
 use crate::model::{Batch, Fault, FaultReason, Limits, TimeDomain, TtlUpdate};
 use crate::state::{Held, KeyedState, OperatorState, OperatorStateColumn, Slot, StateChange};
-use crate::wasm::{Effects, StateChanges, StateColumn, TimerChange, TimerOperation};
+use crate::wasm::{
+    Component, Effects, OpenContext, StateChanges, StateColumn, TimerChange, TimerOperation,
+};
 
 /// All that a partition remembers between calls.
 #[derive(Debug)]
@@ -20,29 +21,36 @@ pub(super) struct PartitionState {
 
 impl PartitionState {
     pub(super) fn new(
-        settings: &OperatorSettings,
+        component: &Component,
+        context: &OpenContext,
+        limits: &Limits,
         keyed: KeyedState,
         operator: OperatorState,
     ) -> Self {
         let (states, whole_max, held) = Default::default();
         let mut state = Self { keyed, operator, states, whole_max, held };
-        state.set_function(settings);
+        state.set_function(component, context, limits);
         state
     }
 
     /// Takes note of the function that the state is for.
-    pub(super) fn set_function(&mut self, settings: &OperatorSettings) {
-        let declaration = settings.component.declaration();
+    pub(super) fn set_function(
+        &mut self,
+        component: &Component,
+        context: &OpenContext,
+        limits: &Limits,
+    ) {
+        let declaration = component.declaration();
         self.states = declaration.states.iter().map(|state| state.name.clone()).collect();
         // Where reads are accesses, each writes new access times to all that it reads.
         let notes_reads = |state: usize| {
-            let ttl = settings.context.ttl.get(state).copied().flatten();
+            let ttl = context.ttl.get(state).copied().flatten();
             ttl.is_some_and(|ttl| ttl.update == TtlUpdate::OnReadAndWrite)
         };
-        let reads_held_state = settings.component.reads_held_state();
+        let reads_held_state = component.reads_held_state();
         let whole_max = (0..declaration.states.len()).map(|state| {
             match reads_held_state && !notes_reads(state) {
-                true => settings.limits.whole_state_bytes,
+                true => limits.whole_state_bytes,
                 false => usize::MAX,
             }
         });

@@ -10,8 +10,8 @@ use crate::env::Stopwatch;
 use crate::model::{Declaration, Fault, Limits, Packed};
 use crate::state::{Held, OperatorStateColumn};
 use crate::wasm::{
-    Call, CallInput, Component, Effects, Instance, LogSink, NamedChange, NamedChanges, NamedEffects,
-    NamedRecord, NamedTimer, OpenContext, StateColumn,
+    Call, CallInput, Component, Effects, Instance, LogSink, NamedChange, NamedChanges,
+    NamedEffects, NamedRecord, NamedTimer, OpenContext, StateColumn,
 };
 
 /// So many differences are shown of each partition.
@@ -148,7 +148,8 @@ impl Shadow {
         let place = |name: &str| running.states.iter().position(|state| state.name == name);
         let places: Vec<Option<usize>> =
             declaration.states.iter().map(|state| place(&state.name)).collect();
-        let column = |place: &Option<usize>| place.map_or_else(nothing, |at| call.states[at].clone());
+        let column =
+            |place: &Option<usize>| place.map_or_else(nothing, |at| call.states[at].clone());
         let states: Vec<StateColumn> = places.iter().map(column).collect();
         let moved = |held: &Held| {
             let state = places.iter().position(|place| *place == Some(held.state as usize))?;
@@ -174,11 +175,7 @@ impl Shadow {
         })
     }
 
-    fn note(
-        &mut self,
-        running: &Result<NamedEffects, String>,
-        new: &Result<NamedEffects, String>,
-    ) {
+    fn note(&mut self, running: &Result<NamedEffects, String>, new: &Result<NamedEffects, String>) {
         let report = &mut self.report;
         let (is, has) = match (running, new) {
             (Ok(is), Ok(has)) => (is, has),

@@ -163,6 +163,29 @@ fn split_map_entry(entry: &[u8]) -> (&[u8], &[u8]) {
     rest.split_at(u32::from_le_bytes(*length) as usize)
 }
 
+/// Whether bytes are a state of this kind in its encoding.
+pub fn is_encoding(kind: StateKind, bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    let mut last_key: Option<&[u8]> = None;
+    while matches!(kind, StateKind::List | StateKind::Map) && !rest.is_empty() {
+        let Some(first) = take_string(&mut rest) else { return false };
+        if kind == StateKind::Map {
+            if last_key.is_some_and(|last| last >= first) || take_string(&mut rest).is_none() {
+                return false;
+            }
+            last_key = Some(first);
+        }
+    }
+    true
+}
+
+fn take_string<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (length, after) = rest.split_first_chunk::<4>()?;
+    let (string, after) = after.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+    *rest = after;
+    Some(string)
+}
+
 /// The length-prefixed string at `offset`, and where the next one begins.
 pub(super) fn string_at(bytes: &[u8], offset: usize) -> (&[u8], usize) {
     let (length, rest) = bytes[offset..].split_first_chunk::<4>().expect("cells are well formed");
@@ -282,6 +305,19 @@ mod tests {
                 prop_assert_eq!(cell.is_none(), model.is_empty());
             }
         }
+    }
+
+    #[test]
+    fn encodings_are_told_from_other_bytes() {
+        let map = b"\x01\0\0\0a\0\0\0\0\x01\0\0\0b\0\0\0\0";
+        assert!(is_encoding(StateKind::Map, map) && is_encoding(StateKind::List, map));
+        assert!(is_encoding(StateKind::Map, b"") && is_encoding(StateKind::Value, b"x"));
+        let twice = [&map[..9], &map[..9]].concat();
+        assert!(!is_encoding(StateKind::Map, &twice) && is_encoding(StateKind::List, &twice));
+        for end in (1..map.len()).filter(|end| *end != 9) {
+            assert!(!is_encoding(StateKind::Map, &map[..end]), "{end}");
+        }
+        assert!(!is_encoding(StateKind::List, b"\xff\xff\xff\xffa"));
     }
 
     #[test]

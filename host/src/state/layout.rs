@@ -118,9 +118,9 @@ impl Layout {
                 fate: Fate::Live,
             };
             // A column that is gone may still have cells that are being removed.
-            let same = columns.iter().position(|column| {
-                column.fate != Fate::Gone && column.is_form_of(&wanted)
-            });
+            let same = columns
+                .iter()
+                .position(|column| column.fate != Fate::Gone && column.is_form_of(&wanted));
             match same {
                 Some(index) => {
                     columns[index] = wanted;
@@ -137,9 +137,10 @@ impl Layout {
             if column.fate == Fate::Gone {
                 continue;
             }
-            let target = live.iter().copied().find(|&to| {
-                columns[to].name == column.name && columns[to].kind == column.kind
-            });
+            let target = live
+                .iter()
+                .copied()
+                .find(|&to| columns[to].name == column.name && columns[to].kind == column.kind);
             columns[index].fate = match target {
                 // Of a swap that is undone at its barrier: nothing has moved there yet.
                 Some(to) if column.schema_version > columns[to].schema_version => Fate::Gone,

@@ -11,9 +11,7 @@ use super::entry::{Entry, EntryKind};
 use super::layout::{Fate, StateForm};
 use super::store::FrozenEntries;
 use crate::error::Result;
-use crate::model::{
-    KeyGroup, STAMP_BYTES, StateKind, TIME_NONE, TimeDomain, Ttl, is_expired,
-};
+use crate::model::{KeyGroup, STAMP_BYTES, StateKind, TIME_NONE, TimeDomain, Ttl, is_expired};
 
 /// What is known of one state of a partition.
 #[derive(Debug, Clone, Copy)]
@@ -230,9 +228,7 @@ impl FrozenEntries for Alive {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{
-        KeyHash, Packed, StateDeclaration, TIME_END, TtlUpdate, TtlVisibility,
-    };
+    use crate::model::{KeyHash, Packed, StateDeclaration, TIME_END, TtlUpdate, TtlVisibility};
     use crate::state::{KeyedState, Layout, SnapshotForm, entry};
 
     /// A time to live of 10 ms.

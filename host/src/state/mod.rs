@@ -30,7 +30,7 @@ mod store;
 mod tests;
 mod timers;
 
-pub use cell::LONG_BYTES;
+pub use cell::{LONG_BYTES, is_encoding};
 pub use column::{Held, HeldCell, StateChange};
 pub use key_table::{KeyTable, Slot};
 pub use keyed::KeyedState;
@@ -41,9 +41,7 @@ pub use operator_state::{
     OperatorCell, OperatorForm, OperatorState, OperatorStateColumn, changed_forms, redistribute,
 };
 pub use settling::CellToMigrate;
-pub use store::{
-    Frozen, FrozenEntries, LocalFile, LocalTables, Scanned, Store, StoredKey,
-};
+pub use store::{Frozen, FrozenEntries, LocalFile, LocalTables, Scanned, Store, StoredKey};
 pub use timers::Timers;
 
 /// How a snapshot is written.

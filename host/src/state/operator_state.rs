@@ -7,9 +7,7 @@ use std::borrow::Cow;
 
 use super::cell::{self, Cell};
 use super::entry::{self, Entry, EntryKind};
-use crate::model::{
-    Fault, FaultReason, OperatorStateDeclaration, Packed, Redistribution,
-};
+use crate::model::{Fault, FaultReason, OperatorStateDeclaration, Packed, Redistribution};
 
 /// One operator state, without what it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,8 +123,7 @@ impl OperatorState {
             .zip(&forms)
             .map(|(place, form)| place.map_or(form.schema_version, |place| self.versions[place]))
             .collect();
-        self.cells =
-            places.iter().map(|place| self.cells[(*place)?].take()).collect();
+        self.cells = places.iter().map(|place| self.cells[(*place)?].take()).collect();
         self.forms = forms;
         self.is_known = false;
     }

@@ -54,8 +54,7 @@ impl KeyedState {
         if let Some(cache) = &mut self.cache {
             cache.add_states(self.columns.len());
         }
-        let has_work =
-            |fate: &Fate| matches!(fate, Fate::Moves(_) | Fate::Gone);
+        let has_work = |fate: &Fate| matches!(fate, Fate::Moves(_) | Fate::Gone);
         let has_work = layout.columns.iter().any(|column| has_work(&column.fate));
         self.layout = layout;
         let begin = Settling::Memory(0, self.keys.slots());
@@ -118,7 +117,8 @@ impl KeyedState {
             return;
         }
         let moves: Vec<(usize, Move)> = self.moves().collect();
-        for (column, step) in moves.into_iter().filter(|(_, step)| step.from_version == step.to_version)
+        for (column, step) in
+            moves.into_iter().filter(|(_, step)| step.from_version == step.to_version)
         {
             for &slot in slots {
                 if let Some(cell) = self.restamped(column, &step, slot) {

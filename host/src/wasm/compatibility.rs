@@ -118,7 +118,11 @@ impl Found<'_> {
         if before.kind != after.kind {
             self.note(
                 Verdict::Refused,
-                format!("it is a {} function, not a {} function", after.kind.name(), before.kind.name()),
+                format!(
+                    "it is a {} function, not a {} function",
+                    after.kind.name(),
+                    before.kind.name()
+                ),
                 "records would have to reach its partitions in another way: stop the job with a \
                  savepoint, change the job file and restore",
             );
@@ -134,7 +138,10 @@ impl Found<'_> {
             if had.type_name != has.type_name {
                 self.note(
                     Verdict::Compatible,
-                    format!("input {:?} is decoded as {}, not {}", has.name, has.type_name, had.type_name),
+                    format!(
+                        "input {:?} is decoded as {}, not {}",
+                        has.name, has.type_name, had.type_name
+                    ),
                     "records that cannot be decoded so are malformed",
                 );
             }
@@ -289,7 +296,9 @@ impl Found<'_> {
             if had_type != has_type {
                 self.note(
                     Verdict::NeedsMigration,
-                    format!("{what} is of type {has_type}, not {had_type}, in the same schema version"),
+                    format!(
+                        "{what} is of type {has_type}, not {had_type}, in the same schema version"
+                    ),
                     format!(
                         "raise its schema version to {} and add a migration from {had}; if the \
                          encoding is the same, keep the type's name",
@@ -350,7 +359,10 @@ impl Found<'_> {
             match (had, &has.default) {
                 (_, None) if !is_set(name) => self.note(
                     Verdict::Refused,
-                    format!("parameter {name:?} ({}) must be set, which the job file does not do", has.type_name),
+                    format!(
+                        "parameter {name:?} ({}) must be set, which the job file does not do",
+                        has.type_name
+                    ),
                     "give it a default, or set it in the job file and restart the job",
                 ),
                 (None, default) => {
@@ -363,7 +375,10 @@ impl Found<'_> {
                 }
                 (Some(had), _) if had.type_name != has.type_name => self.note(
                     Verdict::Compatible,
-                    format!("parameter {name:?} is of type {}, not {}", has.type_name, had.type_name),
+                    format!(
+                        "parameter {name:?} is of type {}, not {}",
+                        has.type_name, had.type_name
+                    ),
                     "the function was opened with what the job file says, and took it",
                 ),
                 (Some(had), default) if had.default != *default && !is_set(name) => {

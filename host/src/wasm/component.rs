@@ -9,7 +9,7 @@ use super::bindings::{OperatorPre, declarations};
 use super::guest_state::GuestState;
 use super::instance::Instance;
 use super::migrations::{Migration, check_steps};
-use super::{Engine, LogSink, ttl};
+use super::{Engine, LogSink, NativeOpener, ttl};
 use crate::error::{Error, Result};
 use crate::model::{
     Declaration, Digest, Fault, Format, Input, Kind, Limits, OperatorStateDeclaration, Output,
@@ -31,6 +31,7 @@ const COMPONENT_BYTES_MAX: u64 = 256 << 20;
 #[derive(Clone)]
 pub struct Component {
     inner: Arc<Inner>,
+    native: Option<NativeOpener>,
 }
 
 struct Inner {
@@ -68,18 +69,17 @@ impl Component {
         Self::from_bytes(engine, &name, &bytes)
     }
 
-    /// Compiles a component. `name` is for messages.
+    /// Compiles a component, or finds it compiled in the engine's cache. `name` is for messages.
     ///
     /// # Errors
     /// If the bytes are no component, import what the host does not offer, lack an export of the
     /// contract, speak another version of it, or declare nonsense.
     pub fn from_bytes(engine: &Engine, name: &str, bytes: &[u8]) -> Result<Self> {
         check_preamble(name, bytes)?;
-        let invalid = |cause: wasmtime::Error| {
-            Error::input(format!("{name} is not a valid component")).caused_by(cause)
-        };
-        let component = wasmtime::component::Component::from_binary(engine.wasmtime(), bytes)
-            .map_err(invalid)?;
+        let digest = Digest::of(bytes);
+        let kept = engine.cache().and_then(|cache| cache.load(engine.wasmtime(), &digest));
+        let is_kept = kept.is_some();
+        let component = kept.map_or_else(|| compile(engine, name, bytes), Ok)?;
         let imports = check_imports(engine, name, &component)?;
         check_exports(engine, name, &component)?;
         let mismatch = |cause: wasmtime::Error| {
@@ -92,17 +92,26 @@ impl Component {
         let (declaration, migrations) = describe(engine, name, &pre)?;
         check_declaration(name, &declaration)?;
         check_steps(name, &migrations, &declaration)?;
+        // Only now: what is refused is not worth its place.
+        if let Some(cache) = engine.cache().filter(|_| !is_kept) {
+            cache.store(engine.wasmtime(), &digest, &component);
+        }
         let inner = Inner {
             engine: engine.clone(),
             name: name.into(),
-            digest: Digest::of(bytes),
             bytes: bytes.into(),
+            digest,
             pre,
             imports,
             declaration,
             migrations,
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self { inner: Arc::new(inner), native: None })
+    }
+
+    /// The same declaration with other code: instances call what `opener` opens, not the component.
+    pub fn with_native(self, opener: NativeOpener) -> Self {
+        Self { native: Some(opener), ..self }
     }
 
     /// What the function says about itself.
@@ -129,6 +138,10 @@ impl Component {
     /// The name it was loaded under.
     pub fn name(&self) -> &str {
         &self.inner.name
+    }
+
+    pub(super) fn native(&self) -> Option<&NativeOpener> {
+        self.native.as_ref()
     }
 
     /// The file that it was made from.
@@ -161,6 +174,11 @@ fn check_preamble(name: &str, bytes: &[u8]) -> Result<()> {
         }
         _ => Err(Error::input(format!("{name} is not a wasm file"))),
     }
+}
+
+fn compile(engine: &Engine, name: &str, bytes: &[u8]) -> Result<wasmtime::component::Component> {
+    wasmtime::component::Component::from_binary(engine.wasmtime(), bytes)
+        .map_err(|cause| Error::input(format!("{name} is not a valid component")).caused_by(cause))
 }
 
 /// Refuses every import that is not the host interface of this version, by name.

@@ -8,6 +8,7 @@ use wasmtime::component::Linker;
 use wasmtime::{Config, WasmBacktraceDetails};
 
 use super::bindings;
+use super::cache::Cache;
 use super::guest_state::GuestState;
 use crate::error::{Error, Result};
 
@@ -23,6 +24,7 @@ pub struct Engine {
 struct Inner {
     engine: wasmtime::Engine,
     linker: Linker<GuestState>,
+    cache: Option<Cache>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -37,6 +39,18 @@ impl Engine {
     /// # Errors
     /// If this machine cannot run compiled wasm or start a thread.
     pub fn new() -> Result<Self> {
+        Self::start(None)
+    }
+
+    /// Starts an engine that compiles only what the cache does not hold.
+    ///
+    /// # Errors
+    /// As [`Engine::new`].
+    pub fn with_cache(cache: Cache) -> Result<Self> {
+        Self::start(Some(cache))
+    }
+
+    fn start(cache: Option<Cache>) -> Result<Self> {
         let unusable = |cause: wasmtime::Error| {
             Error::input("the wasm engine cannot run here").caused_by(cause)
         };
@@ -48,13 +62,17 @@ impl Engine {
             .map_err(unusable)?;
         bindings::held_state::add_to_linker::<_, Has>(&mut linker, |state: &mut GuestState| state)
             .map_err(unusable)?;
-        let inner = Arc::new(Inner { engine, linker });
+        let inner = Arc::new(Inner { engine, linker, cache });
         start_clock(&inner)?;
         Ok(Self { inner })
     }
 
     pub(super) fn wasmtime(&self) -> &wasmtime::Engine {
         &self.inner.engine
+    }
+
+    pub(super) fn cache(&self) -> Option<&Cache> {
+        self.inner.cache.as_ref()
     }
 
     pub(super) fn linker(&self) -> &Linker<GuestState> {

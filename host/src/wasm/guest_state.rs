@@ -56,6 +56,9 @@ impl LogSink {
 /// What the store of an instance holds for the host.
 pub struct GuestState {
     memory_bytes_max: usize,
+    /// What all memories of the instance have together, and all tables.
+    memory_bytes: usize,
+    table_elements: usize,
     /// The size that was denied, if growth was denied since the last call began.
     pub(super) memory_denied: Option<usize>,
     /// The last error that the guest logged since the last call began: its panic message, if it
@@ -70,6 +73,8 @@ impl GuestState {
     pub(super) fn new(limits: &Limits, log: LogSink) -> Self {
         Self {
             memory_bytes_max: limits.memory_bytes,
+            memory_bytes: 0,
+            table_elements: 0,
             memory_denied: None,
             last_error: None,
             held: Vec::new(),
@@ -81,26 +86,55 @@ impl GuestState {
 impl ResourceLimiter for GuestState {
     fn memory_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
-        _maximum: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let granted = desired <= self.memory_bytes_max;
-        if !granted {
-            self.memory_denied = Some(desired);
+        if exceeds(desired, maximum) {
+            return Ok(false);
+        }
+        // A component may have several memories: the limit is that of all of them.
+        let all = (self.memory_bytes - current).saturating_add(desired);
+        let granted = all <= self.memory_bytes_max;
+        if granted {
+            self.memory_bytes = all;
+        } else {
+            self.memory_denied = Some(all);
         }
         Ok(granted)
     }
 
     fn table_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
-        _maximum: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        // A table holds functions; no function of ours needs more than a compiler makes.
-        Ok(desired <= 1 << 20)
+        let all = (self.table_elements - current).saturating_add(desired);
+        let granted = !exceeds(desired, maximum) && all <= TABLE_ELEMENTS_MAX;
+        if granted {
+            self.table_elements = all;
+        }
+        Ok(granted)
     }
+
+    fn instances(&self) -> usize {
+        PARTS_MAX
+    }
+
+    fn tables(&self) -> usize {
+        PARTS_MAX
+    }
+
+    fn memories(&self) -> usize {
+        PARTS_MAX
+    }
+}
+
+/// Whether something would outgrow what it says of itself: then it does not grow, and must not
+/// count as if it did.
+fn exceeds(desired: usize, maximum: Option<usize>) -> bool {
+    maximum.is_some_and(|maximum| desired > maximum)
 }
 
 impl bindings::host::Host for GuestState {
@@ -118,6 +152,14 @@ impl bindings::host::Host for GuestState {
         }
     }
 }
+
+/// Elements of all tables of an instance. A table holds functions; no function of ours needs more
+/// than a compiler makes.
+const TABLE_ELEMENTS_MAX: usize = 1 << 20;
+
+/// The most core instances that a component is made of, and the most memories and tables. Tools
+/// that make components out of a language's modules need about five.
+const PARTS_MAX: usize = 100;
 
 /// What one import gives at most, whatever the function asks for.
 const READ_BYTES_MAX: u32 = 1 << 20;
@@ -221,4 +263,35 @@ pub(super) fn printable(text: &str) -> String {
         shown.push_str(" …");
     }
     shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_is_that_of_all_memories_together() {
+        let limits = Limits { memory_bytes: 100, ..Limits::default() };
+        let mut state = GuestState::new(&limits, LogSink::none());
+        let mut grow = |from, to, most| {
+            let granted = state.memory_growing(from, to, most).unwrap();
+            (granted, state.memory_denied.take())
+        };
+        assert_eq!(grow(0, 60, None), (true, None));
+        assert_eq!(grow(0, 41, None), (false, Some(101)), "a second memory");
+        assert_eq!(grow(0, 30, None), (true, None));
+        // What does not grow because it says so itself does not count.
+        assert_eq!(grow(60, 70, Some(65)), (false, None));
+        assert_eq!(grow(60, 70, Some(70)), (true, None));
+        assert_eq!(grow(30, 31, None), (false, Some(101)));
+        assert_eq!(grow(70, usize::MAX, None), (false, Some(usize::MAX)));
+    }
+
+    #[test]
+    fn so_is_that_of_tables() {
+        let mut state = GuestState::new(&Limits::default(), LogSink::none());
+        assert!(state.table_growing(0, TABLE_ELEMENTS_MAX - 1, None).unwrap());
+        assert!(!state.table_growing(0, 2, None).unwrap());
+        assert!(state.table_growing(0, 1, None).unwrap());
+    }
 }

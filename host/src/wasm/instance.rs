@@ -13,7 +13,7 @@ use super::effects::{self, Effects, Extent, NextPoll};
 use super::engine::TICK;
 use super::guest_state::{GuestState, LogSink, printable};
 use super::migrations::{self, Migrated, Migration};
-use super::{Component, Engine, bindings::declarations, ttl};
+use super::{Component, Engine, NativeFunction, bindings::declarations, ttl};
 use crate::model::{Fault, FaultReason, Limits, Packed, TimeDomain, Ttl};
 use crate::state::{Held, OperatorStateColumn};
 
@@ -94,6 +94,8 @@ pub struct Instance {
     limits: Limits,
     /// For each declared state, whether what it holds begins with access times.
     stamped: Vec<bool>,
+    /// What is called instead of the guest, if anything.
+    native: Option<Box<dyn NativeFunction>>,
 }
 
 impl fmt::Debug for Instance {
@@ -120,6 +122,7 @@ impl Instance {
         let ttl: Vec<_> =
             context.ttl.iter().map(|ttl| ttl.as_ref().map(ttl::to_contract)).collect();
         let stamped = context.ttl.iter().map(Option::is_some).collect();
+        let native = component.native().map(|native| native.open(context)).transpose()?;
         let context = bindings::OpenContext {
             operator: &context.operator,
             partition: context.partition,
@@ -130,7 +133,7 @@ impl Instance {
         let answer = guest.tidegate_function_function().call_open(&mut store, context);
         finish(&mut store, limits, answer)?.map_err(|fault| convert_fault(fault, 0))?;
         let (component, limits) = (component.clone(), limits.clone());
-        Ok(Self { store, raw, guest, component, limits, stamped })
+        Ok(Self { store, raw, guest, component, limits, stamped, native })
     }
 
     /// Asks a fresh instance what it is, and which migrations it has.
@@ -182,6 +185,9 @@ impl Instance {
     /// # Errors
     /// A fault; then nothing that the call did counts.
     pub fn call(&mut self, call: &Call<'_>) -> Result<Effects, Fault> {
+        if let Some(native) = &mut self.native {
+            return native.call(call);
+        }
         prepare(&mut self.store, &self.limits);
         self.store.data_mut().held = call.held.to_vec();
         let states: Vec<types::StateColumn<'_>> =
@@ -271,6 +277,9 @@ impl Instance {
     /// # Errors
     /// A fault, also if the answer has not one key a record.
     pub fn extract_keys(&mut self, input: u32, values: &Packed) -> Result<Packed, Fault> {
+        if let Some(native) = &mut self.native {
+            return native.extract_keys(values);
+        }
         prepare(&mut self.store, &self.limits);
         let function = self.guest.tidegate_function_function();
         let answer = function.call_extract_keys(&mut self.store, input, packed(values));

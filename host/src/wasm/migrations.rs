@@ -67,7 +67,8 @@ pub(super) fn describe(
     let index = index.ok_or_else(|| lacks(name))?;
     let function = instance.get_typed_func::<(), (Vec<RawMigration>,)>(&mut *store, &index)?;
     let (steps,) = function.call(&mut *store, ())?;
-    let convert = |raw: RawMigration| Migration { state: raw.state, from_version: raw.from_version };
+    let convert =
+        |raw: RawMigration| Migration { state: raw.state, from_version: raw.from_version };
     Ok(steps.into_iter().map(convert).collect())
 }
 
@@ -94,7 +95,11 @@ fn lacks(function: &str) -> wasmtime::Error {
 }
 
 /// Checks what a function says of its steps.
-pub(super) fn check_steps(name: &str, steps: &[Migration], declaration: &Declaration) -> Result<()> {
+pub(super) fn check_steps(
+    name: &str,
+    steps: &[Migration],
+    declaration: &Declaration,
+) -> Result<()> {
     let version_of = |state: &str| {
         let mut keyed = declaration.states.iter().map(|one| (&one.name, one.schema_version));
         let of_operator = declaration.operator_states.iter();

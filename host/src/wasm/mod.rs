@@ -4,16 +4,21 @@
 //! Untrusted code is entered through `instance` and nowhere else.
 
 mod bindings;
+mod cache;
 pub mod compatibility;
 mod component;
 mod effects;
 mod engine;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod guest_state;
 mod instance;
 mod migrations;
 mod named_effects;
+mod native;
 mod ttl;
 
+pub use cache::Cache;
 pub use component::{CONTRACT_VERSION, Component};
 pub use effects::{
     Effects, NextPoll, OperatorStateChanges, OutputColumn, StateChanges, TimerChange,
@@ -24,3 +29,4 @@ pub use guest_state::{LogLevel, LogSink};
 pub use instance::{Call, CallInput, Instance, OpenContext, StateColumn};
 pub use migrations::{Migrated, Migration};
 pub use named_effects::{NamedChange, NamedChanges, NamedEffects, NamedRecord, NamedTimer};
+pub use native::{NativeFunction, NativeOpener};

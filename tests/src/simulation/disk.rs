@@ -137,16 +137,14 @@ impl SimDisk {
         self.state().story.join("\n")
     }
 
-    /// The files of a folder by name, as a reader sees them.
+    /// The files below a folder by their names from there, as a reader sees them.
     pub fn files(&self, folder: &Path) -> BTreeMap<String, Vec<u8>> {
         let state = self.state();
-        let inside = state.names.iter().filter(|(path, _)| path.parent() == Some(folder));
-        inside
-            .map(|(path, inode)| {
-                let name = path.file_name().expect("a file has a name").to_string_lossy();
-                (name.into_owned(), state.contents[*inode].written.clone())
-            })
-            .collect()
+        let inside = state.names.iter().filter_map(|(path, inode)| {
+            let name = path.strip_prefix(folder).ok()?.to_string_lossy().into_owned();
+            Some((name, state.contents[*inode].written.clone()))
+        });
+        inside.collect()
     }
 }
 

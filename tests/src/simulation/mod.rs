@@ -166,7 +166,9 @@ impl Simulation {
     /// The output that readers see.
     fn visible(&self) -> BTreeMap<String, Vec<u8>> {
         let mut files = self.disk.files(Path::new(OUTPUT));
-        files.retain(|name, _| name.starts_with("part-"));
+        files.retain(|name, _| {
+            name.rsplit('/').next().is_some_and(|file| file.starts_with("part-"))
+        });
         files
     }
 
@@ -209,9 +211,10 @@ impl Simulation {
             requests: Arc::new(Requests::new(&plan.name, metrics.clone())),
             metrics,
             restore: Restore::Latest,
+            capture: None,
             code: CodeChoice::Checkpoint,
         };
-        let mut ground = Ground::open(plan, environment)?;
+        let mut ground = Ground::open(plan, environment, &options)?;
         let mut failures = 0;
         loop {
             let end = match self.start(plan, &options, &mut ground, outcome) {

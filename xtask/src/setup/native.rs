@@ -1,7 +1,8 @@
-//! What building the host needs beyond Rust: one line a need.
+//! What building the host, and running Flink beside it, needs beyond Rust: one line a need.
 
-use crate::shell::is_on_path;
+use crate::shell::{capture, is_on_path};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Something that must be there, and the Debian packages that bring it.
 struct Need {
@@ -15,6 +16,15 @@ const NEEDS: &[Need] = &[
     // RocksDB is C++, and its bindings are made from its headers with libclang.
     Need { is_met: || is_on_path("c++"), packages: &["g++"] },
     Need { is_met: has_libclang, packages: &["libclang-dev"] },
+    // Kafka's client is C, which is configured by its own script and speaks TLS by OpenSSL.
+    Need { is_met: || is_on_path("make"), packages: &["make"] },
+    Need { is_met: has_openssl, packages: &["libssl-dev", "pkg-config"] },
+];
+
+/// Flink runs from version 11 of Java on; Debian's default is newer.
+const FLINK_NEEDS: &[Need] = &[
+    Need { is_met: || is_on_path("javac"), packages: &["default-jdk-headless"] },
+    Need { is_met: || is_on_path("mvn"), packages: &["maven"] },
 ];
 
 /// Whether a libclang that bindings can be made with is where Debian puts it, or where the user
@@ -36,6 +46,11 @@ fn has_libclang() -> bool {
     })
 }
 
+/// Whether OpenSSL's headers are there, as pkg-config knows.
+fn has_openssl() -> bool {
+    capture(Command::new("pkg-config").args(["--exists", "openssl"])).is_ok()
+}
+
 /// Whether what follows `libclang-` is a version: `libclang-14.so.1`.
 fn is_version(name: &str) -> bool {
     name["libclang-".len()..].starts_with(|first: char| first.is_ascii_digit())
@@ -43,6 +58,15 @@ fn is_version(name: &str) -> bool {
 
 /// The packages of all needs that are not met.
 pub fn lacking() -> Vec<&'static str> {
-    let unmet = NEEDS.iter().filter(|need| !(need.is_met)());
+    lacking_of(NEEDS)
+}
+
+/// The packages that running Flink takes.
+pub fn lacking_for_flink() -> Vec<&'static str> {
+    lacking_of(FLINK_NEEDS)
+}
+
+fn lacking_of(needs: &[Need]) -> Vec<&'static str> {
+    let unmet = needs.iter().filter(|need| !(need.is_met)());
     unmet.flat_map(|need| need.packages).copied().collect()
 }

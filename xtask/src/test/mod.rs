@@ -29,6 +29,9 @@ enum Action {
     CargoTest(&'static str),
 }
 
+/// The step whose tests need servers.
+const SUITE: &str = "suite";
+
 // IMPORTANT: everything is built with --release and for the whole workspace, so that the steps
 // (and the user's own runs) share compiled dependencies: another profile, or another selection of
 // packages with other features, would compile wasmtime again.
@@ -59,7 +62,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "guests",
-        about: "the host, and every component of examples/ and tests/guests/, build",
+        about: "the host, and every component of examples/, tests/guests/ and bench/guests/, build",
         needs: &[],
         action: Action::BuildGuests,
     },
@@ -76,7 +79,7 @@ const STEPS: &[Step] = &[
         action: Action::CargoTest("test --release --workspace --doc"),
     },
     Step {
-        name: "suite",
+        name: SUITE,
         about: "the promises: tests/suite, with the real binary and the examples' jobs",
         needs: &["guests"],
         action: Action::CargoTest("test --release --workspace --test *"),
@@ -97,8 +100,14 @@ pub fn are_steps(names: &[&str]) -> bool {
 /// Runs the named steps with what they need, or all steps if none is named.
 pub fn run(workspace: &Workspace, names: &[&str]) -> Outcome {
     setup::run()?;
+    if names.is_empty() || names.contains(&SUITE) {
+        setup::kafka::fetch_for_tests(workspace);
+    }
     let is_asked = |step: &Step| names.is_empty() || names.contains(&step.name);
     let is_needed = |name: &str| STEPS.iter().any(|s| is_asked(s) && s.needs.contains(&name));
+    if STEPS.iter().any(|step| is_asked(step) && step.name == "suite") {
+        setup::servers();
+    }
     let mut counts = Counts::default();
     let mut times = Vec::new();
     for step in STEPS.iter().filter(|step| is_asked(step) || is_needed(step.name)) {

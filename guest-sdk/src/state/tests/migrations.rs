@@ -97,7 +97,7 @@ struct Numbers<const LIVES: bool>;
 
 impl<const LIVES: bool> Declare for Numbers<LIVES> {
     fn declare(setup: &mut Setup) {
-        let mut begin = |name| {
+        for name in ["value", "list", "map", "reducing", "aggregating"] {
             let ttl = Ttl::new(Duration::from_secs(60));
             let builder = if LIVES { setup.state(name).ttl(ttl) } else { setup.state(name) };
             match name {
@@ -107,8 +107,7 @@ impl<const LIVES: bool> Declare for Numbers<LIVES> {
                 "reducing" => declared(in_words(builder).reducing(|one: Number, _| one)),
                 _ => declared(in_words(builder).aggregating(Last)),
             }
-        };
-        ["value", "list", "map", "reducing", "aggregating"].map(&mut begin);
+        }
     }
 }
 
@@ -196,15 +195,15 @@ impl Declare for Others {
             .map::<String, u64>();
         let state = setup.state("thinned").schema_version(2);
         state
-            .migrate_entries_or_declared(1, |number: u32, text: String| {
-                Ok((number % 2 == 0).then(|| (text, number)))
+            .migrate_entries_or_drop(1, |number: u32, text: String| {
+                Ok(number.is_multiple_of(2).then(|| (text, number)))
             })
             .map::<String, u32>();
         let state = setup.state("odd").schema_version(2);
         let odd = |number: u64| Ok(Some(number).filter(|number| number % 2 == 1));
-        state.migrate_or_declared(1, odd).list::<u64>();
+        state.migrate_or_drop(1, odd).list::<u64>();
         let state = setup.state("odd value").schema_version(2);
-        state.migrate_or_declared(1, odd).value::<u64>();
+        state.migrate_or_drop(1, odd).value::<u64>();
         let state = setup.state("key").schema_version(2);
         let with_key = |key: &[u8], value: u8| {
             let key = String::from_utf8(key.to_vec())?;
@@ -265,7 +264,7 @@ impl Declare for OfPartition {
         let reverse = |bytes: Vec<u8>| {
             Ok((!bytes.is_empty()).then(|| bytes.into_iter().rev().collect::<Vec<u8>>()))
         };
-        let raw = setup.state("raw").schema_version(2).migrate_or_declared(1, reverse);
+        let raw = setup.state("raw").schema_version(2).migrate_or_drop(1, reverse);
         raw.raw_operator();
     }
 }

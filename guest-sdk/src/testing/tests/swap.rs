@@ -152,7 +152,6 @@ fn refuse<const HOW: usize>() -> String {
 
 #[test]
 fn a_version_that_does_not_fit_is_refused() {
-    assert_eq!(refuse::<0>(), "the function declares no state `count`, only [\"other\"]");
     assert_eq!(refuse::<1>(), "state `count` was StateKind::Value and is StateKind::List now");
     assert_eq!(
         refuse::<2>(),
@@ -168,8 +167,9 @@ fn a_version_that_does_not_fit_is_refused() {
         refuse::<5>(),
         "state `lines` was Redistribution::EvenSplit and is Redistribution::Union now"
     );
-    assert_eq!(refuse::<6>(), "the function declares no operator state `lines`");
-    assert_eq!(refuse::<7>(), "it was not refused");
+    for fits in [refuse::<0>(), refuse::<6>(), refuse::<7>()] {
+        assert_eq!(fits, "it was not refused");
+    }
 }
 
 /// Tells whether it goes on from something.

@@ -17,6 +17,8 @@ pub use below::Below;
 pub use disk::{Disk, DiskEntry, DiskFile};
 pub use file::FileStorage;
 pub use memory::MemoryStorage;
+#[cfg(feature = "s3")]
+pub use object::ObjectStorage;
 
 /// A file as a storage lists it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,6 +1,7 @@
 //! The generator source: made-up records, the same for the same settings, with keys of skewed
 //! frequency.
 
+use std::fmt;
 use std::io::Write;
 
 use super::{Connector, Next};
@@ -8,9 +9,18 @@ use crate::checkpoint::manifest::SourcePosition;
 use crate::env::Random;
 use crate::error::Result;
 use crate::job::plan::{GeneratorPlan, GeneratorShape};
+use crate::model::date;
 
 /// The pages that clicks go to.
 const URLS: [&str; 6] = ["/home", "/cart", "/search", "/product/1", "/product/2", "/checkout"];
+
+/// Who clicks, and where, in the source document. Further users are numbered: `Mary2`.
+const NAMES: [&str; 4] = ["Mary", "Alice", "Bob", "Cary"];
+const PAGES: [&str; 5] = ["./home", "./cart", "./fav", "./prod?id=1", "./prod?id=2"];
+
+/// Types of user events, and products, in the source document.
+const EVENT_TYPES: u64 = 3;
+const PRODUCTS: u64 = 4;
 
 /// A source of made-up records.
 #[derive(Debug)]
@@ -77,9 +87,42 @@ impl Generator {
                 let (whole, tenth) = (tenths / 10, tenths % 10);
                 write!(self.record, "sensor_{key},{},{whole}.{tenth}", time.div_euclid(1000))
             }
+            GeneratorShape::NamedClicks => {
+                let names = NAMES.len() as u64;
+                let name = NAMES[(key % names) as usize];
+                let page = PAGES[below(&mut self.random, PAGES.len() as u64) as usize];
+                match key / names {
+                    0 => write!(self.record, "{name},{page},{time}"),
+                    more => write!(self.record, "{name}{},{page},{time}", more + 1),
+                }
+            }
+            GeneratorShape::UserEvents => {
+                let event_type = below(&mut self.random, EVENT_TYPES);
+                let product = below(&mut self.random, PRODUCTS);
+                write!(
+                    self.record,
+                    "{{\"userID\": \"user_{}\", \"eventTime\": \"{}\", \
+                     \"eventType\": \"type_{event_type}\", \"productID\": {product}}}",
+                    key + 1,
+                    Moment(time)
+                )
+            }
         };
         written.expect("a vector takes everything");
         &self.record
+    }
+}
+
+/// A time as `2019-08-17 12:19:47`, in UTC.
+struct Moment(i64);
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.div_euclid(1000);
+        let (year, month, day) = date(seconds.div_euclid(86_400));
+        let of_day = seconds.rem_euclid(86_400);
+        let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
+        write!(f, "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
     }
 }
 
@@ -111,6 +154,21 @@ impl Connector for Generator {
 mod tests {
     use super::*;
 
+    const CLICKS: [&str; 3] = [
+        "Mary,./prod?id=2,1566044387000",
+        "Alice,./cart,1566044387500",
+        "Mary,./home,1566044388000",
+    ];
+
+    const EVENTS: [&str; 3] = [
+        "{\"userID\": \"user_1\", \"eventTime\": \"2019-08-17 12:19:47\", \
+         \"eventType\": \"type_2\", \"productID\": 2}",
+        "{\"userID\": \"user_1\", \"eventTime\": \"2019-08-17 12:19:47\", \
+         \"eventType\": \"type_1\", \"productID\": 1}",
+        "{\"userID\": \"user_1\", \"eventTime\": \"2019-08-17 12:19:48\", \
+         \"eventType\": \"type_0\", \"productID\": 3}",
+    ];
+
     fn settings(shape: GeneratorShape) -> GeneratorPlan {
         GeneratorPlan {
             shape,
@@ -131,6 +189,21 @@ mod tests {
         assert_eq!(clicks, ["user_0,/checkout,1000", "user_1,/cart,1500", "user_0,/home,2000"]);
         let mut sensors = Generator::new("s", settings(GeneratorShape::Sensors), 0, None);
         assert_eq!(sensors.make(), b"sensor_0,1,54.0");
+    }
+
+    #[test]
+    fn the_shapes_of_the_source_document() {
+        let make = |shape, keys| {
+            let settings = GeneratorPlan { keys, start_ms: 1_566_044_387_000, ..settings(shape) };
+            let mut generator = Generator::new("g", settings, 0, None);
+            (0..3).map(|_| String::from_utf8_lossy(generator.make()).into_owned()).collect()
+        };
+        let clicks: Vec<String> = make(GeneratorShape::NamedClicks, 4);
+        assert_eq!(clicks, CLICKS);
+        let events: Vec<String> = make(GeneratorShape::UserEvents, 4);
+        assert_eq!(events, EVENTS);
+        let many: Vec<String> = make(GeneratorShape::NamedClicks, 5_000_000);
+        assert!(many.iter().all(|click| NAMES.iter().any(|name| click.starts_with(name))));
     }
 
     #[test]

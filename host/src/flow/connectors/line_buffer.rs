@@ -6,7 +6,7 @@ use memchr::memchr;
 use super::Next;
 
 /// How much of a line that is too long is kept for messages and dead letters.
-const BEGINNING_BYTES: usize = 1024;
+pub(super) const BEGINNING_BYTES: usize = 1024;
 
 /// Bytes that were read but not yet given out as lines.
 #[derive(Debug)]

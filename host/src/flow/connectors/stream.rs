@@ -1,46 +1,60 @@
-//! Streams of bytes that cannot be read again as sources: the standard input, a text socket. A
-//! thread of its own reads, since a read may block for ever.
+//! Streams of bytes that cannot be read again as sources: the standard input, and what comes
+//! through a socket. A thread of its own reads, since a read may block for ever.
 
-use std::io::{ErrorKind, Read};
-use std::net::{Shutdown, TcpStream};
+use std::io::{self, ErrorKind, Read};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, SyncSender, TryRecvError};
 
-use super::line_buffer::LineBuffer;
+use super::line_buffer::{Line, LineBuffer};
+use super::socket::{self, Reader};
 use super::{Connector, Next};
 use crate::checkpoint::manifest::SourcePosition;
 use crate::error::{Error, Result};
-use crate::flow::Waker;
+use crate::flow::{Waker, fields};
+use crate::wasm::{LogLevel, LogSink};
 
 /// So many bytes are read at once, and so many chunks wait at most.
-const CHUNK_BYTES: usize = 64 << 10;
-const CHUNKS_MAX: usize = 4;
+pub(super) const CHUNK_BYTES: usize = 64 << 10;
+pub(super) const CHUNKS_MAX: usize = 4;
+
+/// What a thread has read.
+#[derive(Debug)]
+pub(super) enum Piece {
+    Bytes(Vec<u8>),
+    /// The input ends here, in good order; another one follows, whose first line is a new one.
+    Closed,
+    /// The input broke off, perhaps within a line; another one follows.
+    Broken,
+    /// Nothing will come any more.
+    End,
+}
 
 /// Lines of a stream.
 #[derive(Debug)]
 pub(in crate::flow) struct Stream {
     /// What it is, for positions and messages.
     name: Arc<str>,
-    chunks: Receiver<std::io::Result<Vec<u8>>>,
+    pieces: Receiver<io::Result<Piece>>,
     buffer: LineBuffer,
     is_named: bool,
     at_end: bool,
-    /// Closed with the source, so that the thread ends.
-    _socket: Option<Closing>,
-}
-
-/// A connection that ends with this value.
-#[derive(Debug)]
-struct Closing(TcpStream);
-
-impl Drop for Closing {
-    fn drop(&mut self) {
-        // It may have been closed from the other side.
-        let _ = self.0.shutdown(Shutdown::Both);
-    }
+    /// Ends the thread with the source, if it reads a socket.
+    socket: Option<Reader>,
+    log: LogSink,
 }
 
 impl Stream {
+    /// Lines of what a thread reads.
+    pub(super) fn new(
+        name: Arc<str>,
+        pieces: Receiver<io::Result<Piece>>,
+        buffer: LineBuffer,
+        socket: Option<Reader>,
+        log: LogSink,
+    ) -> Self {
+        Self { name, pieces, buffer, is_named: false, at_end: false, socket, log }
+    }
+
     /// Starts to read the standard input.
     ///
     /// # Errors
@@ -48,58 +62,50 @@ impl Stream {
     pub(in crate::flow) fn stdin(
         line_bytes_max: usize,
         waker: &Waker,
+        log: LogSink,
         from: &SourcePosition,
     ) -> Result<Self> {
-        let buffer = buffer(line_bytes_max, from);
-        Self::open("standard input".into(), || std::io::stdin().lock(), None, buffer, waker)
-    }
-
-    /// Connects to a server that sends lines, as `nc -lk 7777` does, and starts to read.
-    ///
-    /// # Errors
-    /// If nobody listens there.
-    pub(in crate::flow) fn socket(
-        address: &str,
-        line_bytes_max: usize,
-        waker: &Waker,
-        from: &SourcePosition,
-    ) -> Result<Self> {
-        let failed = |cause| {
-            let hint = "start the server that the lines come from, or look at `address`";
-            Error::storage(format!("cannot connect to {address}")).caused_by(cause).hint(hint)
-        };
-        let socket = TcpStream::connect(address).map_err(failed)?;
-        let closing = Closing(socket.try_clone().map_err(failed)?);
-        let buffer = buffer(line_bytes_max, from);
-        Self::open(format!("socket {address}").into(), || socket, Some(closing), buffer, waker)
-    }
-
-    fn open<R: Read>(
-        name: Arc<str>,
-        input: impl FnOnce() -> R + Send + 'static,
-        socket: Option<Closing>,
-        buffer: LineBuffer,
-        waker: &Waker,
-    ) -> Result<Self> {
-        let (sender, chunks) = mpsc::sync_channel(CHUNKS_MAX);
+        let (sender, pieces) = mpsc::sync_channel(CHUNKS_MAX);
         let waker = waker.clone();
-        std::thread::Builder::new()
-            .name(name.to_string())
-            .spawn(move || read_chunks(input(), &sender, &waker))
-            .map_err(|cause| Error::input("cannot start a thread").caused_by(cause))?;
-        Ok(Self { name, chunks, buffer, is_named: false, at_end: false, _socket: socket })
+        let name: Arc<str> = "standard input".into();
+        spawn(&name, move || read_pieces(std::io::stdin().lock(), &sender, &waker))?;
+        Ok(Self::new(name, pieces, line_buffer(line_bytes_max, from), None, log))
+    }
+
+    /// Leaves out what has come of a line whose end will not come.
+    fn drop_broken_line(&mut self) {
+        let Some(line) = self.buffer.last_line() else { return };
+        let number = match &line {
+            Line::Whole(_, number) | Line::TooLong(_, number, _) => *number,
+        };
+        let beginning = match self.buffer.give(line) {
+            Next::Line(bytes, _) | Next::TooLong(bytes, ..) => fields::excerpt(bytes),
+            _ => String::new(),
+        };
+        let name = &self.name;
+        let text = format!("line {number} of {name} broke off and is left out: {beginning}");
+        self.log.write(LogLevel::Warn, &text);
     }
 }
 
 /// What was read before is gone. Lines are counted on, so that none has two meanings.
-fn buffer(line_bytes_max: usize, from: &SourcePosition) -> LineBuffer {
+pub(super) fn line_buffer(line_bytes_max: usize, from: &SourcePosition) -> LineBuffer {
     let mut buffer = LineBuffer::new(line_bytes_max);
     buffer.go_on(from.offset, from.line);
     buffer
 }
 
-/// Reads until the end, an error, or until nobody wants any more. An empty chunk is the end.
-fn read_chunks(mut input: impl Read, sender: &SyncSender<std::io::Result<Vec<u8>>>, waker: &Waker) {
+/// Starts a thread.
+///
+/// # Errors
+/// If the system gives none.
+pub(super) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
+    let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(body);
+    spawned.map(drop).map_err(|cause| Error::input("cannot start a thread").caused_by(cause))
+}
+
+/// Reads until the end, an error, or until nobody wants any more.
+fn read_pieces(mut input: impl Read, sender: &SyncSender<io::Result<Piece>>, waker: &Waker) {
     loop {
         let mut chunk = vec![0; CHUNK_BYTES];
         let read = match input.read(&mut chunk) {
@@ -109,7 +115,7 @@ fn read_chunks(mut input: impl Read, sender: &SyncSender<std::io::Result<Vec<u8>
         let last = !matches!(read, Ok(1..));
         let sent = sender.send(read.map(|length| {
             chunk.truncate(length);
-            chunk
+            if length == 0 { Piece::End } else { Piece::Bytes(chunk) }
         }));
         waker.wake();
         if last || sent.is_err() {
@@ -134,15 +140,25 @@ impl Connector for Stream {
                 None if self.at_end => return Ok(Next::End),
                 None => {}
             }
-            match self.chunks.try_recv() {
-                Ok(Ok(chunk)) if chunk.is_empty() => self.at_end = true,
-                Ok(Ok(chunk)) => self.buffer.fill(|bytes| bytes.extend_from_slice(&chunk)),
+            match self.pieces.try_recv() {
+                Ok(Ok(Piece::Bytes(bytes))) => {
+                    self.buffer.fill(|buffer| buffer.extend_from_slice(&bytes));
+                }
+                Ok(Ok(Piece::End)) | Err(TryRecvError::Disconnected) => self.at_end = true,
+                Ok(Ok(Piece::Broken)) => self.drop_broken_line(),
+                Ok(Ok(Piece::Closed)) => {
+                    if let Some(line) = self.buffer.last_line() {
+                        return Ok(self.buffer.give(line));
+                    }
+                }
+                Ok(Err(cause)) if self.socket.is_some() => {
+                    return Err(socket::given_up(&self.name, cause));
+                }
                 Ok(Err(cause)) => {
                     let message = format!("cannot read {}", self.name);
                     return Err(Error::storage(message).caused_by(cause));
                 }
                 Err(TryRecvError::Empty) => return Ok(Next::Nothing(None)),
-                Err(TryRecvError::Disconnected) => self.at_end = true,
             }
         }
     }

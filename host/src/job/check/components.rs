@@ -27,7 +27,8 @@ pub fn load(
         let at = operator.component.as_ref()?;
         let path = file.resolve(at);
         if let Some(code) = codes.get(operator.id.as_str()) {
-            let is_same = std::fs::read(&path).is_ok_and(|file| Digest::of(&file) == *code.digest());
+            let is_same =
+                std::fs::read(&path).is_ok_and(|file| Digest::of(&file) == *code.digest());
             if !is_same {
                 findings.warning(format!(
                     "operator `{}` goes on with the function of the checkpoint, {}, and not with \

@@ -1,16 +1,17 @@
 //! What sources read and sinks write, held against the file system and against each other.
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use super::Findings;
-use crate::job::spec::{At, JobFile, Problem, SinkConnectorSpec, SourceConnectorSpec};
-
-/// What the names of a sink's files begin with.
-const PART_PREFIX: &str = "part-";
+use super::{Findings, recovery};
+use crate::checkpoint::is_output;
+use crate::job::plan::is_in_bucket;
+use crate::job::spec::{
+    At, FileSourceSpec, JobFile, Problem, SinkConnectorSpec, SourceConnectorSpec,
+};
+use crate::model::{FolderPattern, NO_TIME_FOLDER};
 
 /// Checks the connectors of all sources and sinks.
 pub fn check(file: &JobFile, findings: &mut Findings) {
@@ -18,9 +19,12 @@ pub fn check(file: &JobFile, findings: &mut Findings) {
     let mut read: HashMap<PathBuf, &str> = HashMap::new();
     for source in &file.sources {
         match &source.connector {
-            Some(SourceConnectorSpec::File(path)) => {
-                read.insert(normal(&file.resolve(path)), &source.id);
-                if let Err(problem) = check_source(path, &file.resolve(path)) {
+            Some(SourceConnectorSpec::File(spec)) => {
+                let path = file.resolve(&spec.path);
+                read.insert(normal(&path), &source.id);
+                if is_in_bucket(&path) {
+                    recovery::check_s3(&spec.path, "name a path", findings);
+                } else if let Err(problem) = check_source(spec, &path) {
                     findings.problem(problem);
                 }
             }
@@ -33,15 +37,19 @@ pub fn check(file: &JobFile, findings: &mut Findings) {
             }
             Some(
                 SourceConnectorSpec::Socket(_)
+                | SourceConnectorSpec::Kafka(_)
                 | SourceConnectorSpec::Generator(_)
-                | SourceConnectorSpec::Function(_),
+                | SourceConnectorSpec::Function(_)
+                | SourceConnectorSpec::Mysql(_),
             )
             | None => {}
         }
     }
     let mut written: HashMap<PathBuf, &str> = HashMap::new();
     for sink in &file.sinks {
-        let Some(SinkConnectorSpec::File { path, replace }) = &sink.connector else { continue };
+        let Some(SinkConnectorSpec::File { path, replace, shape }) = &sink.connector else {
+            continue;
+        };
         let resolved = file.resolve(path);
         let place = normal(&resolved);
         let reads = |(path, _): &(&PathBuf, &&str)| {
@@ -53,16 +61,32 @@ pub fn check(file: &JobFile, findings: &mut Findings) {
         } else if let Some(other) = written.insert(place, &sink.id) {
             let what = format!("is {}, where `{other}` writes", resolved.display());
             findings.problem(path.problem(what).hint("give each sink a folder of its own"));
+        } else if is_in_bucket(&resolved) {
+            recovery::check_s3(path, "name a path", findings);
         } else {
             let restores = file.checkpoint.is_some();
-            check_sink(&sink.id, path, &resolved, *replace, restores, findings);
+            let pattern = shape.folders.as_ref();
+            check_sink(&sink.id, path, (&resolved, pattern), *replace, restores, findings);
+        }
+        if shape.folders.is_some() && file.sources.iter().all(|source| source.timestamp.is_none()) {
+            findings.warning(format!(
+                "sink `{}` sorts records by event time, but no source has a `timestamp`: they all \
+                 go to the folder {NO_TIME_FOLDER}",
+                *sink.id
+            ));
         }
     }
 }
 
-fn check_source(at: &At<String>, path: &Path) -> Result<(), Problem> {
+fn check_source(spec: &FileSourceSpec, path: &Path) -> Result<(), Problem> {
+    let at = &spec.path;
     let metadata = fs::metadata(path).map_err(|cause| unreadable(at, path, cause))?;
     if !metadata.is_dir() {
+        if let Some(watch) = &spec.watch {
+            let what = format!("asks to watch {}, which is a file", path.display());
+            let hint = "watch the folder that files appear in, or leave `watch` out";
+            return Err(watch.problem(what).hint(hint));
+        }
         return File::open(path).map(drop).map_err(|cause| unreadable(at, path, cause));
     }
     let mut files = 0;
@@ -73,9 +97,11 @@ fn check_source(at: &At<String>, path: &Path) -> Result<(), Problem> {
             files += 1;
         }
     }
-    if files == 0 {
+    if files == 0 && spec.watch.is_none() {
         let what = format!("is the folder {}, which holds no files", path.display());
-        return Err(at.problem(what).hint("put the input there, or name another path"));
+        return Err(at
+            .problem(what)
+            .hint("put the input there, name another path, or add `watch = \"1s\"`"));
     }
     Ok(())
 }
@@ -85,13 +111,13 @@ fn check_source(at: &At<String>, path: &Path) -> Result<(), Problem> {
 fn check_sink(
     id: &str,
     at: &At<String>,
-    path: &Path,
+    (path, pattern): (&Path, Option<&FolderPattern>),
     replace: bool,
     restores: bool,
     findings: &mut Findings,
 ) {
-    let names = match names(path) {
-        Ok(names) => names,
+    let holds_output = match holds_output(path, "", pattern) {
+        Ok(holds) => holds,
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return,
         Err(_) if path.is_file() => {
             let what = format!("is {}, which is a file", path.display());
@@ -100,8 +126,7 @@ fn check_sink(
         }
         Err(cause) => return findings.problem(unreadable(at, path, cause)),
     };
-    let is_part = |name: &OsStr| name.as_encoded_bytes().starts_with(PART_PREFIX.as_bytes());
-    if restores || !names.iter().any(|name| is_part(name)) {
+    if restores || !holds_output {
         return;
     }
     let shown = path.display();
@@ -112,6 +137,24 @@ fn check_sink(
     }
     let what = format!("is {shown}, which holds the output of an earlier run");
     findings.problem(at.problem(what).hint(make_way(id)));
+}
+
+/// Whether there is output of a sink in its folder, or in those below it that its pattern makes.
+fn holds_output(root: &Path, below: &str, pattern: Option<&FolderPattern>) -> io::Result<bool> {
+    let depth = |text: &str| text.split('/').count();
+    for name in names(&root.join(below))? {
+        let name = name.to_string_lossy();
+        let name = if below.is_empty() { name.into_owned() } else { format!("{below}/{name}") };
+        let is_folder = root.join(&name).is_dir();
+        if !is_folder && is_output(&name, pattern) {
+            return Ok(true);
+        }
+        let is_near = pattern.is_some_and(|pattern| depth(&name) <= depth(pattern.text()));
+        if is_folder && is_near && holds_output(root, &name, pattern)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// What to do about earlier output that does not give way to that of a sink.

@@ -2,8 +2,8 @@
 //! anything runs.
 //!
 //! ```text
-//! JobFile --components--> loaded --graph--> resolved --operators, files, recovery--> checked
-//!         --assemble--> Plan
+//! JobFile --headers--> without names of CSV fields --components--> loaded --graph--> resolved
+//!         --operators, files, recovery--> checked --assemble--> Plan
 //! ```
 //! Each step notes its problems and goes on with what it has, so that the user sees all of them at
 //! once and none that merely follows from another.
@@ -13,6 +13,9 @@ mod codes;
 mod components;
 mod files;
 mod graph;
+mod headers;
+mod kafka;
+mod mysql;
 mod operators;
 mod recovery;
 #[cfg(test)]
@@ -43,6 +46,7 @@ pub fn check(file: JobFile, engine: &Engine) -> Result<Plan, Problems> {
 pub fn check_with(mut file: JobFile, engine: &Engine, codes: &Codes) -> Result<Plan, Problems> {
     let mut findings =
         Findings { problems: std::mem::take(&mut file.problems), warnings: Vec::new() };
+    headers::resolve(&mut file, &mut findings);
     let sources = components::load_sources(&mut file, engine, &mut findings);
     let components = components::load(&file, engine, codes, &mut findings);
     let declared: Vec<Option<&Declaration>> =
@@ -71,6 +75,8 @@ fn examine(
     let operators = operators::check(file, declared, &graph, findings);
     operators::warn_of_timers(file, declared, &graph, findings);
     files::check(file, findings);
+    kafka::check(file, &graph, findings);
+    mysql::check(file, &graph, findings);
     recovery::check(file, findings);
     (graph, operators)
 }

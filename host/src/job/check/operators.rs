@@ -299,7 +299,7 @@ pub fn warn_of_timers(
     for &operator in &graph.order {
         let mut edges = graph.inputs[operator].iter().flatten();
         timed[operator] = edges.any(|edge| match edge.from {
-            Node::Source(index) => file.sources[index].timestamp.is_some(),
+            Node::Source(index) => file.sources[index].has_event_times(),
             Node::Operator(index) => timed[index],
         });
         let has_timers = declared[operator].is_some_and(|declaration| declaration.timers);

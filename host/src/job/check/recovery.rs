@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::Findings;
 use crate::env;
-use crate::job::plan::RestartPlan;
+use crate::job::plan::{RestartPlan, S3};
 use crate::job::spec::{
     At, CheckpointSpec, ClassicStorage, JobFile, SinkConnectorSpec, SourceConnectorSpec, StateSpec,
     StorageSpec, StoreSpec,
@@ -16,7 +16,6 @@ use crate::job::spec::{
 /// The word for a storage that ends with the process.
 const MEMORY: &str = "memory";
 const FILE: &str = "file://";
-const S3: &str = "s3://";
 
 /// Checks `[state]`, `[checkpoint]` and what they mean for sources and sinks.
 pub fn check(file: &JobFile, findings: &mut Findings) {
@@ -99,13 +98,19 @@ fn check_written(file: &JobFile, at: &At<String>, findings: &mut Findings) {
             "write {instead} here, or {plain:?} as `state.backend`, which goes with any storage"
         );
         findings.problem(at.problem(what).hint(hint));
-    } else if at.starts_with(S3) && !cfg!(feature = "s3") {
-        let problem = at.problem("asks for S3, which this tidegate is built without");
-        findings.problem(
-            problem.hint("write \"file://FOLDER\", or build tidegate with its default features"),
-        );
+    } else if at.starts_with(S3) {
+        check_s3(at, "write \"file://FOLDER\"", findings);
     } else if let Some(path) = at.strip_prefix(FILE) {
         check_folder(at, &file.resolve(path), findings);
+    }
+}
+
+/// Notes a problem if this program knows no S3. `instead` is what to do without.
+pub fn check_s3(at: &At<String>, instead: &str, findings: &mut Findings) {
+    if !cfg!(feature = "s3") {
+        let problem = at.problem("asks for S3, which this tidegate is built without");
+        let hint = format!("{instead}, or build tidegate with its default features");
+        findings.problem(problem.hint(hint));
     }
 }
 

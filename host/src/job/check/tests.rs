@@ -1,6 +1,8 @@
 //! Every refusal of a job that parses, with its words. Functions are declarations here: what a
 //! component must be is tested beside the embedding.
 
+mod kafka;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -338,7 +340,8 @@ fn sources_must_be_there() {
     assert_eq!(
         check_in(&folder, JOB, &["source.clicks.path=empty"]).refusals,
         "`source.clicks.path` is the folder DIR/empty, which holds no files\n  --> --set \
-         source.clicks.path=empty\n  hint: put the input there, or name another path"
+         source.clicks.path=empty\n  hint: put the input there, name another path, or add \
+         `watch = \"1s\"`"
     );
 }
 

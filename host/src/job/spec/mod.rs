@@ -8,6 +8,8 @@
 
 mod checkpoint;
 mod document;
+mod kafka;
+mod mysql;
 mod names;
 mod operator;
 mod problem;
@@ -28,6 +30,8 @@ use std::path::{Path, PathBuf};
 
 pub use checkpoint::{CheckpointSpec, StorageSpec};
 pub use document::Origin;
+pub use kafka::{KafkaClientSpec, KafkaSinkSpec, KafkaSourceSpec};
+pub use mysql::{MysqlServerSpec, MysqlSinkSpec, MysqlSourceSpec};
 pub use names::hint as name_hint;
 pub use operator::{InputSpec, OperatorSpec, PartitionSpec};
 pub use problem::{Problem, Problems};
@@ -35,11 +39,11 @@ pub use section::At;
 pub use set::Setting;
 pub use settings::JobSpec;
 pub use sink::{SinkConnectorSpec, SinkSpec};
-pub use source::{FunctionSourceSpec, SourceConnectorSpec, SourceSpec};
+pub use source::{FileSourceSpec, FunctionSourceSpec, SourceConnectorSpec, SourceSpec};
 pub use state::{BackendSpec, ClassicStorage, StateSpec, StoreSpec};
 pub use units::{duration as parse_duration, show_bytes, show_duration};
 
-use super::plan::RestartPlan;
+use super::plan::{RestartPlan, S3};
 use document::Table;
 use section::Section;
 
@@ -117,10 +121,15 @@ impl JobFile {
         Self { path, folder, job, state, checkpoint, restart, sources, operators, sinks, problems }
     }
 
-    /// A path of the job file, from where the program runs.
+    /// A path of the job file, from where the program runs; a place in a bucket as it is.
     pub fn resolve(&self, path: &str) -> PathBuf {
-        self.folder.join(path)
+        resolve(&self.folder, path)
     }
+}
+
+/// As [`JobFile::resolve`], for the job file in this folder.
+pub fn resolve(folder: &Path, path: &str) -> PathBuf {
+    if path.starts_with(S3) { path.into() } else { folder.join(path) }
 }
 
 /// Reads the id of a node and names its table by it: `source.clicks` instead of `source[0]`.

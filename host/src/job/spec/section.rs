@@ -100,6 +100,11 @@ impl<'p, 'n> Section<'p, 'n> {
         matches!(self.table.get(key).map(|node| &node.value), Some(Value::Array(_)))
     }
 
+    /// Whether the value of a key is a table.
+    pub fn is_table(&self, key: &str) -> bool {
+        matches!(self.table.get(key).map(|node| &node.value), Some(Value::Table(_)))
+    }
+
     /// Names the table otherwise, once its id is known.
     pub fn rename(&mut self, path: String) {
         self.path = path;

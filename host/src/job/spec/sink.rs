@@ -1,8 +1,10 @@
 //! `[[sink]]`.
 
 use super::document::Value;
+use super::kafka::{self, KafkaSinkSpec};
 use super::section::{At, Mismatch, Section};
-use super::{read_id, values};
+use super::{mysql, read_id, values};
+use crate::job::plan::FileShape;
 
 /// A sink.
 #[derive(Debug)]
@@ -22,20 +24,28 @@ pub enum SinkConnectorSpec {
     File {
         /// The folder.
         path: At<String>,
-        /// Whether files of an earlier run give way. Default no: they refuse the job.
+        /// Whether files of an earlier run give way. Default yes; otherwise they refuse the job.
         replace: bool,
+        /// How output is cut into files.
+        shape: FileShape,
     },
+    /// A topic of Kafka.
+    Kafka(Box<KafkaSinkSpec>),
     /// Standard output.
     Stdout,
     /// Nowhere.
     Discard,
+    /// A table of a database.
+    Mysql(mysql::MysqlSinkSpec),
 }
 
 #[derive(Clone, Copy)]
 enum Connector {
     File,
+    Kafka,
     Stdout,
     Discard,
+    Mysql,
     NotYet,
 }
 
@@ -44,9 +54,9 @@ fn connector(value: &Value) -> Result<Connector, Mismatch> {
         ("file", Connector::File),
         ("stdout", Connector::Stdout),
         ("discard", Connector::Discard),
-        ("kafka", Connector::NotYet),
+        ("kafka", Connector::Kafka),
+        ("mysql", Connector::Mysql),
         ("socket", Connector::NotYet),
-        ("mysql", Connector::NotYet),
         ("s3", Connector::NotYet),
     ];
     values::word(value, &words)
@@ -60,15 +70,20 @@ pub fn read(mut section: Section<'_, '_>) -> SinkSpec {
     let replaced = word.as_ref().is_some_and(At::is_argument);
     let connector = word.and_then(|word| match *word {
         Connector::File => {
-            let path = section.required("path", "\"out/\"", values::text);
+            let path = section.required("path", "\"out/\"", values::place);
             let replace = section.or("on_existing", on_existing, true);
-            path.map(|path| SinkConnectorSpec::File { path, replace })
+            let shape = read_shape(&mut section);
+            path.map(|path| SinkConnectorSpec::File { path, replace, shape })
+        }
+        Connector::Kafka => {
+            kafka::read_sink(&mut section).map(|spec| SinkConnectorSpec::Kafka(Box::new(spec)))
         }
         Connector::Stdout => Some(SinkConnectorSpec::Stdout),
         Connector::Discard => Some(SinkConnectorSpec::Discard),
+        Connector::Mysql => mysql::read_sink(&mut section).map(SinkConnectorSpec::Mysql),
         Connector::NotYet => {
             let problem = word.problem("asks for a connector that is not in this version yet");
-            section.report(problem.hint("this version has file, stdout and discard"));
+            section.report(problem.hint("this version has file, kafka, mysql, stdout and discard"));
             None
         }
     });
@@ -78,6 +93,14 @@ pub fn read(mut section: Section<'_, '_>) -> SinkSpec {
         section.finish();
     }
     SinkSpec { id, from, connector }
+}
+
+fn read_shape(section: &mut Section<'_, '_>) -> FileShape {
+    FileShape {
+        roll_bytes: section.optional("roll_size", values::file_bytes).map(|at| at.value),
+        roll_after: section.optional("roll_after", values::positive_duration).map(|at| at.value),
+        folders: section.optional("partition_by", values::folders).map(|at| at.value),
+    }
 }
 
 fn on_existing(value: &Value) -> Result<bool, Mismatch> {

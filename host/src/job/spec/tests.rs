@@ -83,6 +83,30 @@ fn unknown_keys_name_the_nearest_or_list_all() {
     );
 }
 
+#[test]
+fn what_is_wrong_with_a_database_is_said_without_its_password() {
+    let text = "[job]\nname = 'a'\n[[source]]\nid = 's'\nconnector = 'mysql'\n\
+                url = 'mysql://me:hush@h/db'\nformat = 'lines'\ntls_ca = 'ca.pem'\n\
+                [[sink]]\nid = 'o'\nfrom = 's'\nconnector = 'mysql'\nurl = 'mysql://h/db'\n\
+                table = 'a.b.c'\ncolumns = ['x', 'x']\n\
+                [[sink]]\nid = 'p'\nfrom = 's'\nconnector = 'mysql'\nurl = 'mysql://h/db'\n\
+                table = 't'\ncolumns = ['x']\nkey = ['y']\nretry = '1s'\n";
+    let told = refusals(text, &[]);
+    for problem in [
+        "`source.s.format` does not fit: rows have columns",
+        "`source.s.url` holds a user or a password, which no job file should",
+        "`source.s` has no `query`",
+        "`source.s.tls_ca` needs `tls = true`",
+        "`sink.o.table` is the text \"a.b.c\", not the name of a table",
+        "`sink.o.columns` is the text \"x\", not a new column",
+        "`sink.p.key` has \"y\", which is none of `columns`",
+        "unknown key `retry` in `sink.p`",
+    ] {
+        assert!(told.contains(problem), "{problem}\nis not in\n{told}");
+    }
+    assert!(!told.contains("hush"), "{told}");
+}
+
 /// A setting of a wrong value, and what is said of it.
 const WRONG_VALUES: [(&str, &str); 38] = [
     ("job.parallelism=0", "`job.parallelism` is the number 0, not a whole number from 1 to 32768"),
@@ -122,7 +146,7 @@ const WRONG_VALUES: [(&str, &str); 38] = [
     ),
     ("restart.strategy=fixed", "`restart.strategy` is \"fixed\", which is not known"),
     (
-        "source.clicks.connector=kafka",
+        "source.clicks.connector=s3",
         "`source.clicks.connector` asks for a connector that is not in this version yet",
     ),
     ("source.clicks.connector=fil", "`source.clicks.connector` is \"fil\", which is not known"),
@@ -179,7 +203,7 @@ const WRONG_VALUES: [(&str, &str); 38] = [
     ),
     ("operator.pv.on_fault=skip", "`operator.pv.on_fault` is \"skip\", which is not known"),
     (
-        "sink.out.connector=kafka",
+        "sink.out.connector=s3",
         "`sink.out.connector` asks for a connector that is not in this version yet",
     ),
     ("sink.out.path=7", "`sink.out.path` is the number 7, not text"),
@@ -321,8 +345,8 @@ fn settings_change_the_job_for_one_run() {
     assert!(file.problems.is_empty());
     assert_eq!(*file.job.parallelism, 4);
     assert_eq!(file.sources[0].out_of_orderness, Duration::from_secs(5));
-    let Some(SourceConnectorSpec::File(path)) = &file.sources[0].connector else { panic!() };
-    assert_eq!(**path, "other.csv");
+    let Some(SourceConnectorSpec::File(spec)) = &file.sources[0].connector else { panic!() };
+    assert_eq!(*spec.path, "other.csv");
     let operator = &file.operators[0];
     let params: Vec<_> = operator.params.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
     assert_eq!(params, [("loud", "true"), ("period", "5s")]);

@@ -5,11 +5,14 @@ use std::time::Duration;
 use super::document::Value;
 use super::section::Mismatch;
 use super::units;
-use crate::job::plan::{FaultPolicy, Field, GeneratorShape, MalformedPolicy, TimeUnit};
-use crate::model::{Format, MAX_PARALLELISM_LIMIT};
+use crate::job::plan::{FaultPolicy, Field, GeneratorShape, MalformedPolicy, S3, TimeUnit};
+use crate::model::{FolderPattern, Format, MAX_PARALLELISM_LIMIT};
 
 /// Bytes that one setting may ask for: sums of two still fit every counter.
 const BYTES_LIMIT: u64 = 1 << 40;
+
+/// A sink makes no shorter files than this because of their length.
+const FILE_BYTES_MIN: u64 = 4 << 10;
 
 /// "is …, not …", with what to write instead.
 pub fn mismatch<T>(value: &Value, not: &str, hint: impl Into<String>) -> Result<T, Mismatch> {
@@ -25,6 +28,38 @@ pub fn text(value: &Value) -> Result<String, Mismatch> {
         Value::Text(text) => Ok(text.clone()),
         other => mismatch(other, "text", "put it in quotes"),
     }
+}
+
+/// A file or folder, or `s3://BUCKET/PREFIX`.
+pub fn place(value: &Value) -> Result<String, Mismatch> {
+    let place = text(value)?;
+    let in_bucket = place.strip_prefix(S3);
+    match (place.contains("://"), in_bucket.and_then(|rest| rest.split('/').next())) {
+        (false, _) => Ok(place),
+        (true, Some(bucket)) if !bucket.is_empty() => Ok(place),
+        _ => {
+            let hint = "write a path, or \"s3://BUCKET/PREFIX\"";
+            mismatch(value, "a place that files can be in", hint)
+        }
+    }
+}
+
+/// A size from 4 KiB.
+pub fn file_bytes(value: &Value) -> Result<u64, Mismatch> {
+    let size = bytes(value)?;
+    if size < FILE_BYTES_MIN {
+        return mismatch(value, "a size from 4KiB", "write a larger size");
+    }
+    Ok(size)
+}
+
+/// A pattern of folders by event time.
+pub fn folders(value: &Value) -> Result<FolderPattern, Mismatch> {
+    let pattern = text(value)?;
+    FolderPattern::parse(&pattern).map_err(|why| Mismatch {
+        what: format!("is {pattern:?}, {why}"),
+        hint: "write folders with %Y, %m, %d, %H and %M, as in \"%Y-%m-%d/%H\"".into(),
+    })
 }
 
 /// A name that can stand in paths, in file names and on command lines.
@@ -253,5 +288,6 @@ pub fn on_fault(value: &Value) -> Result<FaultPolicy, Mismatch> {
 
 /// What a generator makes.
 pub fn shape(value: &Value) -> Result<GeneratorShape, Mismatch> {
-    word(value, &[("clicks", GeneratorShape::Clicks), ("sensors", GeneratorShape::Sensors)])
+    use GeneratorShape::{Clicks, NamedClicks, Sensors, UserEvents};
+    word(value, &[Clicks, Sensors, NamedClicks, UserEvents].map(|shape| (shape.word(), shape)))
 }

@@ -16,9 +16,7 @@ use super::frozen::View;
 use super::{Memory, key, options};
 use crate::error::{Error, Result};
 use crate::model::Packed;
-use crate::state::{
-    FrozenEntries, Lifetimes, LocalFile, LocalTables, Scanned, Store, StoredKey,
-};
+use crate::state::{FrozenEntries, Lifetimes, LocalFile, LocalTables, Scanned, Store, StoredKey};
 
 /// The only column family. Multi-get asks for it by name.
 const COLUMN_FAMILY: &str = "default";

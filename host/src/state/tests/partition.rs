@@ -153,8 +153,7 @@ impl Partition {
                 let store = Self::store(disk, &lifetimes, &groups, &images);
                 let compaction = Some(store.compaction());
                 let store = Box::new(store);
-                let keyed =
-                    KeyedState::on_store(layout.clone(), lifetimes, GROUPS, store, budget);
+                let keyed = KeyedState::on_store(layout.clone(), lifetimes, GROUPS, store, budget);
                 (Self { keyed, groups, declared: declared.clone(), compaction }, true)
             }
         };

@@ -60,7 +60,7 @@ mod tests {
         let error = bad.restore_value("count", 1, "user_7", &8_u64).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "state `count` of key \"poison\", from version 1 to 2: the count 8 cannot be migrated"
+            "state `count` of key \"user_7\", from version 1 to 2: the count 8 cannot be migrated"
         );
         bad.push("a", "a,/,1", 0)?;
         assert_eq!(bad.take_output(), ["a,8,1,bad-migration"]);

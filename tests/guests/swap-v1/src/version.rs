@@ -2,9 +2,9 @@
 //! The other crates take this file by its path: a crate of their own would be a guest without a
 //! function, and one that exports a function cannot stand below another.
 //!
-//! Lines are `key,anything,line_number`, as the generator's clicks are; each sends out `key,count,line_number,tag`, where the count is that
-//! of the records of the key so far. So the output says of each record which version has seen it
-//! with which state.
+//! Lines are `key,anything,line_number`, as the generator's clicks are; each sends out
+//! `key,count,line_number,tag`, where the count is that of the records of the key so far. So the
+//! output says of each record which version has seen it with which state.
 
 use tidegate_sdk::prelude::*;
 

@@ -1,5 +1,4 @@
-//! The limit: what a hand-written, single-threaded Rust loop does with the same file. No engine, no
-//! sandbox, no watermarks, no checks beyond what the count needs.
+//! The loop of `count`, which the benchmark of throughput uses too.
 
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
