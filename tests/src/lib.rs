@@ -6,6 +6,7 @@
 //! ```
 
 pub mod binary;
+pub mod chameleon;
 pub mod counted;
 pub mod counting;
 pub mod counts;

@@ -36,6 +36,7 @@ mod simulation;
 mod sockets;
 mod swap;
 mod swap_kill;
+mod swap_matrix;
 mod tidy;
 mod ttl;
 mod unseen_jobs;

@@ -16,9 +16,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::catalog::Catalog;
 use super::commit::Commits;
+use super::in_flight::{InFlight, Phase, Purpose};
 use super::manifest::{
-    Kind, Manifest, OperatorState, PartitionSnapshot, PreparedOutput, SourceState,
-    UnconfirmedSwap,
+    DeclaredOperatorState, Kind, Manifest, OperatorState, PreparedOutput, UnconfirmedSwap,
 };
 use super::protocol::{
     Acknowledgement, Action, Completed, CoordinatorSettings, OperatorOf, Policy, Progress,
@@ -27,44 +27,6 @@ use super::protocol::{
 use crate::error::{Error, Result};
 use crate::model::millis;
 use crate::state::SnapshotForm;
-
-/// What a checkpoint is taken for.
-#[derive(Clone)]
-pub(super) enum Purpose {
-    Periodic,
-    Savepoint(RequestId),
-    /// An operator changes its function at its barrier.
-    Swap(Box<SwapPlan>),
-    /// The job ends with it: because its input has, or because somebody asked.
-    Last(Option<RequestId>),
-}
-
-pub(super) struct InFlight {
-    pub(super) purpose: Purpose,
-    pub(super) kind: Kind,
-    target: Option<Target>,
-    started_ms: i64,
-    waiting: BTreeSet<usize>,
-    sources: Vec<SourceState>,
-    pub(super) partitions: Vec<(usize, usize, PartitionSnapshot)>,
-}
-
-impl InFlight {
-    /// When it is given up.
-    fn times_out(&self, policy: &Policy) -> i64 {
-        self.started_ms.saturating_add(millis(policy.timeout))
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
-    Running,
-    /// All input has ended: the last checkpoint is due.
-    Ending,
-    /// Somebody asked: sources are held, the last checkpoint is under way.
-    Stopping,
-    Finished,
-}
 
 /// The coordinator of one attempt to run a job.
 pub struct Coordinator {
@@ -285,11 +247,18 @@ impl Coordinator {
     fn complete(&mut self, id: u64, now: i64) -> Result<()> {
         let one = self.in_flight.remove(&id).expect("it was acknowledged just now");
         let before = self.unconfirmed.clone();
+        let operators_before = self.settings.operators.clone();
+        let captured = match &one.purpose {
+            Purpose::Swap(plan) => Some((plan.operator, self.captured_at_swap(plan))),
+            _ => None,
+        };
         self.advance_swap(id, &one, now);
-        let manifest = match self.write_manifest(id, &one, now) {
+        let manifest = match self.write_manifest(id, &one, captured, now) {
             Ok(manifest) => manifest,
             Err(error) => {
+                // Nothing is confirmed, and what is kept stays kept.
                 self.unconfirmed = before;
+                self.settings.operators = operators_before;
                 self.in_flight.insert(id, one);
                 return self.give_up(id, error, now);
             }
@@ -331,8 +300,19 @@ impl Coordinator {
         Ok(())
     }
 
-    fn write_manifest(&mut self, id: u64, one: &InFlight, now: i64) -> Result<Manifest> {
+    /// Writes the manifest; `captured` are the operator states of an operator that are others than
+    /// those of its function.
+    fn write_manifest(
+        &mut self,
+        id: u64,
+        one: &InFlight,
+        captured: Option<(usize, Vec<DeclaredOperatorState>)>,
+        now: i64,
+    ) -> Result<Manifest> {
         let mut manifest = self.manifest(id, one, now);
+        if let Some((operator, states)) = captured {
+            manifest.operators[operator].operator_states = states;
+        }
         let Some(target) = &one.target else { return Ok(manifest) };
         for (of, operator) in self.settings.operators.iter_mut().zip(&mut manifest.operators) {
             operator.component = Some(of.code.store(target, id, &of.id)?);
@@ -493,7 +473,11 @@ mod tests {
 
     use super::*;
     use crate::checkpoint::Part;
+    use crate::checkpoint::code::Code;
+    use crate::checkpoint::manifest::ConfirmAfter;
+    use crate::checkpoint::manifest::{DeclaredFate, DeclaredState};
     use crate::checkpoint::storage::MemoryStorage;
+    use crate::model::{Digest, Redistribution, StateKind};
 
     const SECOND: i64 = 1000;
 
@@ -577,5 +561,99 @@ mod tests {
         assert_eq!(begun(&mut coordinator, 2300), [2]);
         let error = coordinator.tick(2600).expect_err("that is one too many");
         assert!(error.message.contains("2 tasks did not acknowledge it within"), "{error}");
+    }
+
+    fn operator(states: &[(&str, DeclaredFate)], of_partition: &[(&str, u32, bool)]) -> OperatorOf {
+        let state = |(name, fate): &(&str, DeclaredFate)| DeclaredState {
+            name: (*name).into(),
+            kind: StateKind::Value,
+            stamped: None,
+            schema_version: 1,
+            type_name: String::new(),
+            fate: *fate,
+        };
+        let operator_state =
+            |(name, schema_version, kept): &(&str, u32, bool)| DeclaredOperatorState {
+                name: (*name).into(),
+                redistribution: Redistribution::EvenSplit,
+                schema_version: *schema_version,
+                type_name: String::new(),
+                kept: *kept,
+            };
+        let code =
+            Code { bytes: Arc::from(&b"code"[..]), sha256: Digest::of(b"code"), stored: None };
+        OperatorOf {
+            id: "operator".into(),
+            code,
+            states: states.iter().map(state).collect(),
+            operator_states: of_partition.iter().map(operator_state).collect(),
+        }
+    }
+
+    #[test]
+    fn the_checkpoint_of_a_swap_tells_of_the_operator_states_that_it_has() {
+        let mut coordinator = coordinator(|_| {});
+        let before = operator(&[], &[("a", 1, false), ("b", 1, false)]);
+        let after = operator(&[], &[("b", 2, false), ("a", 1, true)]);
+        coordinator.settings.operators = vec![before];
+        let confirmed_after = Some(ConfirmAfter::Checkpoints(2));
+        swap(&mut coordinator, after.clone(), confirmed_after);
+        let manifest = newest(&coordinator);
+        let found: Vec<(&str, u32, bool)> = manifest.operators[0]
+            .operator_states
+            .iter()
+            .map(|state| (state.name.as_str(), state.schema_version, state.kept))
+            .collect();
+        assert_eq!(found, [("a", 1, true), ("b", 1, false)]);
+        // The next one is of the new function.
+        assert_eq!(begun(&mut coordinator, 2 * SECOND), [2]);
+        acknowledge(&mut coordinator, 2, 2 * SECOND);
+        let manifest = newest(&coordinator);
+        assert_eq!(manifest.operators[0].operator_states, after.operator_states);
+    }
+
+    #[test]
+    fn what_a_swap_keeps_goes_when_it_is_confirmed_also_if_that_is_at_once() {
+        for confirmed_after in [None, Some(ConfirmAfter::Checkpoints(1))] {
+            let mut coordinator = coordinator(|_| {});
+            coordinator.settings.operators =
+                vec![operator(&[("a", DeclaredFate::Live)], &[("b", 1, false)])];
+            let after = [("a", DeclaredFate::Kept), ("c", DeclaredFate::Live)];
+            swap(&mut coordinator, operator(&after, &[("b", 1, true)]), confirmed_after);
+            let fates = |coordinator: &Coordinator| -> Vec<DeclaredFate> {
+                let states = &coordinator.settings.operators[0].states;
+                states.iter().map(|state| state.fate).collect()
+            };
+            if confirmed_after.is_some() {
+                assert_eq!(fates(&coordinator), [DeclaredFate::Kept, DeclaredFate::Live]);
+                assert_eq!(coordinator.settings.operators[0].operator_states.len(), 1);
+                assert_eq!(begun(&mut coordinator, 2 * SECOND), [2]);
+                acknowledge(&mut coordinator, 2, 2 * SECOND);
+            }
+            assert_eq!(fates(&coordinator), [DeclaredFate::Gone, DeclaredFate::Live]);
+            assert!(coordinator.settings.operators[0].operator_states.is_empty());
+        }
+    }
+
+    /// Swaps the only operator's function at the first checkpoint.
+    fn swap(
+        coordinator: &mut Coordinator,
+        next: OperatorOf,
+        confirmed_after: Option<ConfirmAfter>,
+    ) {
+        let (request, operator, rolls_back, migrates) = (1, 0, true, false);
+        let plan = SwapPlan { request, operator, next, rolls_back, migrates, confirmed_after };
+        coordinator.swap(plan, SECOND);
+        acknowledge(coordinator, 1, SECOND);
+        coordinator.take_actions();
+    }
+
+    /// The manifest of the last checkpoint.
+    fn newest(coordinator: &Coordinator) -> Manifest {
+        let catalog = coordinator.catalog.as_ref().expect("checkpoints are taken");
+        let mut entries = catalog.entries().expect("memory can be read");
+        entries.sort_by_key(|entry| entry.id);
+        let newest = entries.pop().expect("there is one");
+        newest.located.expect("it was just written").manifest
     }
 }

@@ -87,10 +87,45 @@ pub fn after_swap(
     }
 }
 
+/// The operator states of the checkpoint at whose barrier a function with states `after` comes: the
+/// cells are still those of `before`, so they keep their order and their versions.
+pub fn captured_at_swap(
+    before: &[DeclaredOperatorState],
+    after: &[DeclaredOperatorState],
+) -> Vec<DeclaredOperatorState> {
+    let is_declared = |name: &str| after.iter().any(|state| state.name == name && !state.kept);
+    let captured = |state: &DeclaredOperatorState| DeclaredOperatorState {
+        kept: !is_declared(&state.name),
+        ..state.clone()
+    };
+    before.iter().map(captured).collect()
+}
+
 /// Takes note that what was kept for the function before can go.
 pub fn release(states: &mut [DeclaredState], operator_states: &mut Vec<DeclaredOperatorState>) {
     for state in states.iter_mut().filter(|state| state.fate == DeclaredFate::Kept) {
         state.fate = DeclaredFate::Gone;
     }
     operator_states.retain(|state| !state.kept);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Redistribution;
+
+    fn state(name: &str, schema_version: u32, kept: bool) -> DeclaredOperatorState {
+        let (name, type_name) = (name.into(), String::new());
+        let redistribution = Redistribution::Union;
+        DeclaredOperatorState { name, redistribution, schema_version, type_name, kept }
+    }
+
+    #[test]
+    fn the_checkpoint_of_a_swap_has_the_operator_states_of_before() {
+        let before = [state("a", 1, false), state("b", 1, false), state("c", 1, true)];
+        let after = [state("d", 1, false), state("c", 1, false), state("b", 2, false)];
+        let after = [&after[..], &[state("a", 1, true)]].concat();
+        let captured = captured_at_swap(&before, &after);
+        assert_eq!(captured, [state("a", 1, true), state("b", 1, false), state("c", 1, false)]);
+    }
 }

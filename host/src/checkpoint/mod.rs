@@ -23,6 +23,7 @@ mod committer;
 mod coordinator;
 pub mod forms;
 mod hex;
+mod in_flight;
 pub mod manifest;
 mod protocol;
 pub mod reading;

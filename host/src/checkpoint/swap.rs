@@ -1,9 +1,10 @@
 //! The coordinator's part in swaps: when the barrier of one comes, and when it is confirmed.
 
 use super::code::Code;
-use super::coordinator::{Coordinator, InFlight, Phase, Purpose};
+use super::coordinator::Coordinator;
 use super::forms;
-use super::manifest::{ConfirmAfter, Kind};
+use super::in_flight::{InFlight, Phase, Purpose};
+use super::manifest::{ConfirmAfter, DeclaredOperatorState, Kind};
 use super::protocol::{OperatorOf, SwapPlan, Unconfirmed};
 use crate::model::{Declaration, Ttl};
 
@@ -52,6 +53,13 @@ impl Coordinator {
         }
     }
 
+    /// The operator states that the checkpoint of a swap has: partitions wrote those of the function
+    /// before, in its order and its versions.
+    pub(super) fn captured_at_swap(&self, plan: &SwapPlan) -> Vec<DeclaredOperatorState> {
+        let before = &self.settings.operators[plan.operator].operator_states;
+        forms::captured_at_swap(before, &plan.next.operator_states)
+    }
+
     /// Takes note of what this checkpoint means for swaps: one has happened at its barrier, or the
     /// last one comes nearer to be confirmed.
     pub(super) fn advance_swap(&mut self, id: u64, one: &InFlight, now: i64) {
@@ -69,6 +77,12 @@ impl Coordinator {
                 migrates,
                 confirmed_after,
             });
+            if self.unconfirmed.is_none() {
+                // Partitions remove at once what was kept; manifests must say the same, or columns
+                // that later swaps add would not have the same indices in both.
+                let operator = &mut self.settings.operators[operator];
+                forms::release(&mut operator.states, &mut operator.operator_states);
+            }
             return;
         }
         let Some(swap) = &mut self.unconfirmed else { return };

@@ -236,6 +236,7 @@ fn check_states(
 ) -> Result<()> {
     let declaration = plan.component.declaration();
     let id = &plan.id;
+    let is_unsettled = operator.partitions.iter().any(|partition| partition.unsettled);
     for had in &operator.states {
         let name = &had.name;
         match declaration.states.iter().find(|state| state.name == *name) {
@@ -259,6 +260,8 @@ fn check_states(
             Some(has)
                 if undeclared == Undeclared::Removed && had.schema_version > has.schema_version => {
             }
+            // All of it has arrived where it moved to, whose version is looked at too.
+            Some(_) if had.fate == DeclaredFate::Moves && !is_unsettled => {}
             Some(has) if had.fate != DeclaredFate::Gone => {
                 check_version(plan, name, had.schema_version, has.schema_version)?;
             }

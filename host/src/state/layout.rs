@@ -194,3 +194,91 @@ fn restamp(had: Option<TimeDomain>, has: Option<TimeDomain>, stamps: Stamps) -> 
         (Some(_), None) => Restamp::Remove,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{TtlUpdate, TtlVisibility};
+
+    const STAMPS: Stamps = Stamps { watermark: 5, processing: 7 };
+
+    fn state(name: &str, schema_version: u32) -> StateDeclaration {
+        let (name, kind, type_name) = (name.into(), StateKind::Value, String::new());
+        StateDeclaration { name, kind, schema_version, type_name, ttl: None }
+    }
+
+    fn ttl(domain: TimeDomain) -> Ttl {
+        Ttl {
+            time_ms: 1,
+            domain,
+            update: TtlUpdate::OnCreateAndWrite,
+            visibility: TtlVisibility::NeverReturnExpired,
+            cleanup_in_full_snapshot: false,
+            cleanup_incrementally: 0,
+            cleanup_in_compaction: false,
+        }
+    }
+
+    /// The columns once these states are declared, kept if undeclared.
+    fn to(layout: &Layout, declared: &[StateDeclaration], ttl: &[Option<Ttl>]) -> Layout {
+        layout.changed(declared, ttl, Fate::Kept, STAMPS)
+    }
+
+    fn fates(layout: &Layout) -> Vec<Fate> {
+        layout.columns.iter().map(|column| column.fate).collect()
+    }
+
+    fn moves(to: usize, restamp: Restamp, from_version: u32, to_version: u32) -> Fate {
+        Fate::Moves(Move { to, restamp, from_version, to_version })
+    }
+
+    #[test]
+    fn versions_that_are_on_their_way_all_move_to_the_last() {
+        let first = Layout::new(&[state("a", 1)], &[None]);
+        let second = to(&first, &[state("a", 2)], &[None]);
+        assert_eq!(fates(&second), [moves(1, Restamp::Keep, 1, 2), Fate::Live]);
+        let third = to(&second, &[state("a", 3)], &[None]);
+        assert_eq!(
+            fates(&third),
+            [moves(2, Restamp::Keep, 1, 3), moves(2, Restamp::Keep, 2, 3), Fate::Live]
+        );
+        assert_eq!(third.live, [2]);
+    }
+
+    #[test]
+    fn a_time_to_live_that_comes_and_goes_takes_two_columns() {
+        let without = Layout::new(&[state("a", 1)], &[None]);
+        let with = to(&without, &[state("a", 1)], &[Some(ttl(TimeDomain::Processing))]);
+        assert_eq!(fates(&with), [moves(1, Restamp::Add(7), 1, 1), Fate::Live]);
+        let again = to(&with, &[state("a", 1)], &[None]);
+        assert_eq!(fates(&again), [Fate::Live, moves(0, Restamp::Remove, 1, 1)]);
+        assert_eq!(again.live, [0]);
+        let event = to(&with, &[state("a", 1)], &[Some(ttl(TimeDomain::Event))]);
+        assert_eq!(
+            fates(&event),
+            [moves(2, Restamp::Add(5), 1, 1), moves(2, Restamp::Replace(5), 1, 1), Fate::Live]
+        );
+    }
+
+    #[test]
+    fn what_is_kept_comes_back_and_what_is_gone_does_not() {
+        let first = Layout::new(&[state("a", 1), state("b", 1)], &[None, None]);
+        let mut second = to(&first, &[state("b", 1)], &[None]);
+        assert_eq!((fates(&second), &second.live[..]), (vec![Fate::Kept, Fate::Live], &[1][..]));
+        let back = to(&second, &[state("a", 1), state("b", 1)], &[None, None]);
+        assert_eq!(back, first);
+        second.release();
+        assert_eq!(fates(&second), [Fate::Gone, Fate::Live]);
+        let anew = to(&second, &[state("b", 1), state("a", 1)], &[None, None]);
+        assert_eq!(fates(&anew), [Fate::Gone, Fate::Live, Fate::Live]);
+        assert_eq!(anew.live, [1, 2]);
+    }
+
+    #[test]
+    fn a_version_that_is_taken_back_is_gone() {
+        let first = Layout::new(&[state("a", 1)], &[None]);
+        let second = to(&first, &[state("a", 2)], &[None]);
+        let back = second.changed(&[state("a", 1)], &[None], Fate::Gone, STAMPS);
+        assert_eq!(fates(&back), [Fate::Live, Fate::Gone]);
+    }
+}

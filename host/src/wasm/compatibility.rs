@@ -417,3 +417,6 @@ fn word(kind: StateKind) -> &'static str {
         StateKind::Aggregating => "aggregating state",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use super::{Findings, recovery};
 use crate::checkpoint::is_output;
 use crate::job::plan::is_in_bucket;
 use crate::job::spec::{
-    At, FileSourceSpec, JobFile, Problem, SinkConnectorSpec, SourceConnectorSpec,
+    At, FileSourceSpec, JobFile, Problem, SinkConnectorSpec, SourceConnectorSpec, SourceSpec,
 };
 use crate::model::{FolderPattern, NO_TIME_FOLDER};
 
@@ -68,7 +68,7 @@ pub fn check(file: &JobFile, findings: &mut Findings) {
             let pattern = shape.folders.as_ref();
             check_sink(&sink.id, path, (&resolved, pattern), *replace, restores, findings);
         }
-        if shape.folders.is_some() && file.sources.iter().all(|source| source.timestamp.is_none()) {
+        if shape.folders.is_some() && !file.sources.iter().any(SourceSpec::has_event_times) {
             findings.warning(format!(
                 "sink `{}` sorts records by event time, but no source has a `timestamp`: they all \
                  go to the folder {NO_TIME_FOLDER}",

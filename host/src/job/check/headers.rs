@@ -142,7 +142,7 @@ mod tests {
         }
         let mut file = JobFile::parse(&folder.join("job.toml"), JOB, &[]).unwrap();
         assert!(file.problems.is_empty());
-        let mut findings = Findings { problems: Vec::new(), warnings: Vec::new() };
+        let mut findings = Findings::default();
         resolve(&mut file, &mut findings);
         std::fs::remove_dir_all(&folder).unwrap();
         let problems = match findings.problems.is_empty() {

@@ -24,6 +24,8 @@ mod tests;
 pub use codes::{Codes, codes_of, latest};
 pub(super) use files::make_way;
 
+use std::collections::BTreeSet;
+
 use super::plan::{Field, Plan};
 use super::spec::{At, JobFile, Origin, Problem, Problems};
 use crate::model::{Declaration, Format};
@@ -44,8 +46,11 @@ pub fn check(file: JobFile, engine: &Engine) -> Result<Plan, Problems> {
 /// # Errors
 /// Everything that is wrong, in the order of the job file.
 pub fn check_with(mut file: JobFile, engine: &Engine, codes: &Codes) -> Result<Plan, Problems> {
-    let mut findings =
-        Findings { problems: std::mem::take(&mut file.problems), warnings: Vec::new() };
+    let mut findings = Findings {
+        problems: std::mem::take(&mut file.problems),
+        restored: codes.keys().cloned().collect(),
+        ..Findings::default()
+    };
     headers::resolve(&mut file, &mut findings);
     let sources = components::load_sources(&mut file, engine, &mut findings);
     let components = components::load(&file, engine, codes, &mut findings);
@@ -82,9 +87,13 @@ fn examine(
 }
 
 /// What a check has found so far.
+#[derive(Default)]
 struct Findings {
     problems: Vec<Problem>,
     warnings: Vec<String>,
+    /// The operators whose functions are those of a checkpoint, for which the job file may not
+    /// have been written.
+    restored: BTreeSet<String>,
 }
 
 impl Findings {

@@ -243,6 +243,14 @@ pub fn check_params(
     for (name, at) in params {
         let Some(parameter) = declared.iter().find(|parameter| parameter.name == *name) else {
             let hint = name_hint(name, "parameters", declared.iter().map(|p| p.name.as_str()));
+            if findings.restored.contains(id.as_str()) {
+                findings.warning(format!(
+                    "parameter {name:?} of `{}` is not passed on: the function of the checkpoint \
+                     has none of that name",
+                    **id
+                ));
+                continue;
+            }
             let what = format!("is no parameter of the function of `{}`", **id);
             findings.problem(at.problem(what).hint(hint));
             continue;

@@ -105,7 +105,7 @@ fn check_in(folder: &Folder, text: &str, settings: &[&str]) -> Checked {
         .map(|operator| declarations.get(operator.component.as_deref()?.as_str()))
         .collect();
     let problems = std::mem::take(&mut file.problems);
-    let mut findings = Findings { problems, warnings: Vec::new() };
+    let mut findings = Findings { problems, ..Findings::default() };
     let (graph, operators) = examine(&file, &declared, &mut findings);
     let refusals = match findings.problems.is_empty() {
         true => String::new(),

@@ -6,6 +6,7 @@
 mod cluster;
 mod content;
 mod contents;
+mod layouts;
 mod lifetimes;
 mod model;
 mod partition;

@@ -52,6 +52,11 @@ impl Disk {
         }
     }
 
+    /// An empty store.
+    pub(super) fn create_store(&self, lifetimes: &Lifetimes) -> RocksDbStore {
+        RocksDbStore::create(&self.new_path(), &self.memory, lifetimes).unwrap()
+    }
+
     fn new_path(&self) -> PathBuf {
         let number = self.next.replace(self.next.get() + 1);
         self.folder.path().join(format!("store-{number}"))
