@@ -127,7 +127,9 @@ impl LoggedSink {
 
     /// Commits those of the outputs that are logs of this sink, barrier by barrier.
     pub(super) fn commit(&self, sink: &str, outputs: &[&PreparedOutput]) -> Result<()> {
-        let mut barriers: BTreeMap<u64, (&str, Vec<(u32, &FileRef)>)> = BTreeMap::new();
+        // By checkpoint, the attempt and its logs by partition.
+        type Barrier<'a> = (&'a str, Vec<(u32, &'a FileRef)>);
+        let mut barriers: BTreeMap<u64, Barrier<'_>> = BTreeMap::new();
         for output in outputs {
             if let PreparedOutput::Log { sink: of, partition, checkpoint, attempt, file } = output
                 && of == sink

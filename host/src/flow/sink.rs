@@ -94,6 +94,7 @@ pub struct SinkWriter {
     metrics: Arc<NodeMetrics>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "one for each partition of a sink")]
 enum Writer {
     File(FileWriter),
     #[cfg_attr(not(feature = "kafka"), allow(dead_code))]

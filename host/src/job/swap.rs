@@ -103,7 +103,10 @@ impl Swaps {
             Ok(Started::Preparing(receiver)) => {
                 self.current = Some(Swap { request, reply, stage: Stage::Preparing(receiver) });
             }
-            Ok(Started::Undo(undo, answer)) => return Some(UndoRequest { undo, reply, answer }),
+            Ok(Started::Undo(undo)) => {
+                let (undo, answer) = *undo;
+                return Some(UndoRequest { undo, reply, answer });
+            }
             Err(error) => reply.send(Err(error)),
         }
         None
@@ -179,7 +182,7 @@ impl Swaps {
             shadow: None,
             outcome: SwapOutcome::RolledBack,
         };
-        Started::Undo(undo, answer)
+        Started::Undo(Box::new((undo, answer)))
     }
 
     /// Goes on with the swap that is under way, as far as it goes now. `number` gives the next
@@ -405,7 +408,7 @@ impl Swaps {
 
 enum Started {
     Preparing(Receiver<Result<Prepared>>),
-    Undo(Undo, SwapAnswer),
+    Undo(Box<(Undo, SwapAnswer)>),
 }
 
 /// The function that is wanted.

@@ -78,7 +78,7 @@ fn kills_of_host_and_broker_lose_nothing_and_double_nothing() {
         .endless()
         .source("format = \"csv\"\nmalformed = \"fail\"")
         .operator("count", ", partition = { key = 0 }")
-        .to_kafka(&broker.address(), "out", "key = 0")
+        .into_kafka(&broker.address(), "out", "key = 0")
         .checkpoints("[restart]\nstrategy = \"none\"");
     let mut random = Random::new(21);
     let stop = AtomicBool::new(false);

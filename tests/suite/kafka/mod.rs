@@ -70,7 +70,7 @@ impl Job {
     }
 
     /// Writes a topic instead of files.
-    fn to_kafka(mut self, brokers: &str, topic: &str, more: &str) -> Self {
+    fn into_kafka(mut self, brokers: &str, topic: &str, more: &str) -> Self {
         self.sink =
             format!("connector = \"kafka\"\nbrokers = {brokers:?}\ntopic = {topic:?}\n{more}\n");
         self

@@ -22,12 +22,12 @@ fn outages_lose_nothing() {
 
     // Down, and for longer than the job waits.
     let job = Job::new("outages", &broker.address(), "in").endless().checkpoints("");
-    let job = job.to_kafka(&broker.address(), "out", "timeout = \"3s\"");
+    let job = job.into_kafka(&broker.address(), "out", "timeout = \"3s\"");
     let ended = job.run().set("source.in.timeout", "3s").run().expect(4);
     ended.expect_story(["cannot reach Kafka at", "trying again", "look at the brokers"]);
 
     // Down at the start, and back in time.
-    let job = job.to_kafka(&broker.address(), "out", "");
+    let job = job.into_kafka(&broker.address(), "out", "");
     let running = job.run().start();
     broker.run();
     broker.create_topic("in", 1);
@@ -62,7 +62,7 @@ fn outages_lose_nothing() {
     run(&made).run().expect(0);
     let expected = made.lines();
     let made = made
-        .to_kafka(&broker.address(), "made", "timeout = \"1s\"")
+        .into_kafka(&broker.address(), "made", "timeout = \"1s\"")
         .checkpoints("[restart]\nstrategy = \"fixed-delay\"\nattempts = 100\ndelay = \"200ms\"");
     let running = run(&made).set("source.in.rate", 500).start();
     broker.committed("made", 500);

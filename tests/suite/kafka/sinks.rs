@@ -29,7 +29,7 @@ fn keys_headers_and_timestamps_pass_through() {
     for checkpoints in [false, true] {
         let job = Job::new("whole", &broker.address(), "whole-in")
             .source("format = \"json\"\nenvelope = true")
-            .to_kafka(&broker.address(), "whole-out", "envelope = true");
+            .into_kafka(&broker.address(), "whole-out", "envelope = true");
         let job = if checkpoints { job.checkpoints("") } else { job };
         job.run().run().expect(0);
     }
@@ -48,7 +48,7 @@ fn a_field_is_the_key_and_event_time_is_the_timestamp() {
     broker.produce("keyed-in", &records.collect::<Vec<_>>());
     let job = Job::new("keyed", &broker.address(), "keyed-in")
         .source("format = \"csv\"")
-        .to_kafka(&broker.address(), "keyed-out", "key = 0")
+        .into_kafka(&broker.address(), "keyed-out", "key = 0")
         .checkpoints("mode = \"at-least-once\"");
     job.run().run().expect(0);
     let found = broker.committed("keyed-out", 20);
@@ -69,7 +69,7 @@ fn records_without_their_key_are_refused_before_anything_holds_on_to_them() {
     broker.produce("unfit-in", &[Record::at(0, 1, "a,b"), Record::at(0, 1, "only")]);
     let job = Job::new("unfit", &broker.address(), "unfit-in")
         .source("format = \"csv\"")
-        .to_kafka(&broker.address(), "unfit-out", "key = 1")
+        .into_kafka(&broker.address(), "unfit-out", "key = 1")
         .checkpoints("");
     job.run().run().expect(1).expect_story([
         "cannot write the record \"only\" to \"unfit-out\": it has 1 field",
@@ -90,7 +90,7 @@ fn a_process_that_comes_back_is_fenced() {
     };
     produce(0..100);
     let job = Job::new("fence", &broker.address(), "fence-in").endless().checkpoints("");
-    let job = job.to_kafka(&broker.address(), "fence-out", "");
+    let job = job.into_kafka(&broker.address(), "fence-out", "");
     let first = job.run().start();
     broker.committed("fence-out", 100);
     first.signal("STOP");
@@ -135,11 +135,11 @@ fn a_password_comes_from_the_environment_and_a_wrong_one_is_said() {
     job.run().run().expect(1).expect_story(["${TEST_SECRET}, which is not set"]);
     // The sink is refused likewise.
     let job = Job::new("secret-out", &broker.address(), "secret").checkpoints("");
-    let job = job.to_kafka(&address, "secret", &properties);
+    let job = job.into_kafka(&address, "secret", &properties);
     let ended = job.run().env("TEST_SECRET", "wr0ng").run().expect(1);
     ended.expect_story([&format!("Kafka at {address} refuses:"), "user, password"]);
     // Without the certificate nobody is believed to be the broker.
-    let job = job.to_kafka(&address, "secret", "properties = { security.protocol = \"SSL\" }");
+    let job = job.into_kafka(&address, "secret", "properties = { security.protocol = \"SSL\" }");
     let run = job.run().set("sink.out.timeout", "2s");
     run.run().expect(4).expect_story(["certificate verify failed"]);
 }

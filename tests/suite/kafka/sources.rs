@@ -48,7 +48,7 @@ fn offsets_are_in_the_checkpoint_and_the_group_is_told() {
     job.cancel();
     running.wait().expect(130);
     let newest = job.ask(&["checkpoints", "list", "checkpoints"]).run().expect(0).stdout;
-    let newest = newest.split_whitespace().filter(|word| word.starts_with("chk-")).last();
+    let newest = newest.split_whitespace().rfind(|word| word.starts_with("chk-"));
     let folder = format!("checkpoints/{}", newest.expect("there are checkpoints"));
     let listed = job.ask(&["state", "list", &folder]).run().expect(0).stdout;
     let expected = "in: 3 splits, offsets (source)\n  offsets[0] at 34\n  offsets[1] at 33\n  \

@@ -18,6 +18,7 @@ pub struct SinkSpec {
 }
 
 /// Where a sink writes.
+#[expect(clippy::large_enum_variant, reason = "a job file has a handful")]
 #[derive(Debug)]
 pub enum SinkConnectorSpec {
     /// Files in a folder.
