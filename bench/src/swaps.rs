@@ -233,7 +233,7 @@ impl Bench {
 }
 
 fn component(number: usize) -> PathBuf {
-    let name = if number % 2 == 0 { "v1" } else { "v2" };
+    let name = if number.is_multiple_of(2) { "v1" } else { "v2" };
     let path = format!("../tests/guests/swap-{name}/swap_{name}.wasm");
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }

@@ -203,10 +203,13 @@ pub fn q8(inputs: &[&Path], output: &Path) -> Result<()> {
     merge(inputs, output, Q8::default())
 }
 
+/// A person's name, once known, and whether an auction of theirs was seen.
+type Met = (Option<Box<[u8]>>, bool);
+
 #[derive(Default)]
 struct Q8 {
     /// By start and person, the name and whether they sold.
-    windows: BTreeMap<i64, HashMap<u64, (Option<Box<[u8]>>, bool)>>,
+    windows: BTreeMap<i64, HashMap<u64, Met>>,
 }
 
 impl Query for Q8 {
