@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use tidegate::job::show_bytes;
 use tidegate_tests::binary::{component, repository};
 use tidegate_tests::{Ended, Folder, Tidegate, counting};
 
@@ -123,18 +124,27 @@ fn show_what_is_there(folder: &Folder) {
     }
 }
 
+/// So many bytes of state, and the component of the function, as people read it.
+fn bytes_with_code(state: u64) -> String {
+    let code = std::fs::metadata(component("state-tour")).expect("it is built");
+    show_bytes(state + code.len())
+}
+
 #[test]
 fn checkpoints_of_hashmap() {
     let folder = stopped("hashmap");
+    let bytes = bytes_with_code(428);
     assert_eq!(
         answer(&folder, "checkpoints list", &["checkpoints"]),
-        "savepoints/sp-1  savepoint of job tour  428 B  1 operator\n\
-         chk-2  checkpoint of job tour  428 B  1 operator\n"
+        format!(
+            "savepoints/sp-1  savepoint of job tour  {bytes}  1 operator\n\
+             chk-2  checkpoint of job tour  {bytes}  1 operator\n"
+        )
     );
     let place = format!("file://{}", folder.path().display());
     for path in [CHECKPOINT, SAVEPOINT] {
         let verified = answer(&folder, "checkpoints verify", &[path]);
-        assert_eq!(verified, format!("{place}/{path} is whole: 2 files, 428 B\n"));
+        assert_eq!(verified, format!("{place}/{path} is whole: 3 files, {bytes}\n"));
     }
     show_what_is_there(&folder);
 }
@@ -143,7 +153,9 @@ fn checkpoints_of_hashmap() {
 fn checkpoints_of_rocksdb() {
     let folder = stopped("rocksdb");
     let list = answer(&folder, "checkpoints list", &["checkpoints/"]);
-    assert!(list.starts_with("savepoints/sp-1  savepoint of job tour  428 B  1 operator\n"));
+    let savepoint = bytes_with_code(428);
+    let savepoint = format!("savepoints/sp-1  savepoint of job tour  {savepoint}  1 operator\n");
+    assert!(list.starts_with(&savepoint), "{list}");
     assert!(list.contains("\nchk-2  checkpoint of job tour  "), "{list}");
     for path in [CHECKPOINT, SAVEPOINT] {
         let verified = answer(&folder, "checkpoints verify", &[path]);

@@ -6,9 +6,11 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use tidegate::job::control::{Confirm, OnFault, Registry, Request, SwapOutcome, SwapRequest};
 use tidegate::wasm::{Component, Engine};
 use tidegate_tests::mutants::Mutants;
 use tidegate_tests::random::seed;
+use tidegate_tests::swapping::{NAME, Swapping};
 use tidegate_tests::{Folder, Tidegate};
 
 const STRINGS: usize = 10_000;
@@ -71,6 +73,52 @@ fn offer(engine: &Engine, bytes: &[u8], name: &str) -> bool {
         assert!(error.message.contains("file.wasm"), "{name}: {error}");
     }
     component.is_ok()
+}
+
+/// A running job that is asked to swap to them refuses each in bounded time and goes on: its output
+/// is that of a job that nobody has asked for anything.
+///
+/// `TIDEGATE_HOSTILE_SWAPS=10` offers ten times as many: 10,000 strings and 1,000 mutants.
+#[test]
+fn a_running_job_is_not_disturbed() {
+    let times = std::env::var("TIDEGATE_HOSTILE_SWAPS").map_or(1, |text| text.parse().unwrap());
+    let job = Swapping::new("swap-hostile", "hashmap", 10_000_000);
+    let running = job.run("none").start();
+    job.wait_for_records(1_000);
+    let registry = Registry::in_folder(job.folder().join("tidegate")).expect("there is a user");
+    let client = registry.find(NAME).expect("it runs").client;
+    let mut mutants = Mutants::new(seed(), &CRATES);
+    let path = job.folder().join("hostile.wasm");
+    for number in 0..1_100 * times {
+        let is_string = number < 1_000 * times;
+        let bytes = if is_string { mutants.random_bytes() } else { mutants.mutant() };
+        std::fs::write(&path, bytes).expect("the folder takes it");
+        let request = SwapRequest {
+            operator: "count".into(),
+            component: Some(path.clone()),
+            // One that is a function still is no function that this job should run.
+            dry_run: !is_string,
+            shadow: None,
+            promote: false,
+            on_fault: OnFault::Rollback,
+            confirm: Confirm::Checkpoints(0),
+        };
+        let start = Instant::now();
+        let answer = client.request(&Request::Swap(request));
+        let name = format!("file {number} of seed {}", seed());
+        assert!(start.elapsed() < TIME_MAX, "{name} takes {:?}", start.elapsed());
+        if let Ok(swap) = answer {
+            let outcome = swap.swap.expect("it was a swap").outcome;
+            let changed = matches!(outcome, SwapOutcome::Swapped { .. });
+            assert!(!changed, "{name}: {outcome:?}");
+        }
+    }
+    let status = client.status().expect("it runs still");
+    assert_eq!(status.restarts, 0);
+    job.ask(&["stop", NAME]).run().expect(0);
+    let told = running.wait().expect(130);
+    assert!(!told.stderr.contains("thread '"), "{}", told.stderr);
+    assert_eq!(job.versions_so_far().len(), 1);
 }
 
 /// The most memory that this process ever had.

@@ -253,7 +253,7 @@ fn state_checkpoints_and_restarts_are_part_of_the_plan() {
 /// What a later version has is refused in words.
 #[test]
 fn what_this_version_lacks_is_said() {
-    assert_refused("connector = \"file\"\nfrom", "connector = \"kafka\"\nfrom", &["connector"]);
+    assert_refused("connector = \"file\"\nfrom", "connector = \"socket\"\nfrom", &["connector"]);
 }
 
 #[test]
