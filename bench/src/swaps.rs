@@ -2,8 +2,8 @@
 //!
 //! First under load: a generator at full speed, 100,000 keys, parallelism 2, a checkpoint every
 //! second. Afterwards the whole output is read: no record may be missing or there twice, and each
-//! key must be counted in order through all versions. Then with records at a steady rate, whose latency
-//! is taken from outside, with and without swaps.
+//! key must be counted in order through all versions. Then with records at a steady rate, whose
+//! latency is taken from outside, with and without swaps.
 
 use std::collections::HashMap;
 use std::fs;

@@ -107,6 +107,8 @@ fn each_file_is_read_once_whatever_kills_the_job() {
         job.survive_kills(1, files, |call| call);
     }
     let running = job.go_on().start();
+    // Its predecessors may have left nothing to do.
+    job.wait_for(0);
     // What is left is read when the output has all of it.
     wait_until("all files are read", Duration::from_secs(60), || {
         job.output()

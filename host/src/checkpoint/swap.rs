@@ -53,8 +53,8 @@ impl Coordinator {
         }
     }
 
-    /// The operator states that the checkpoint of a swap has: partitions wrote those of the function
-    /// before, in its order and its versions.
+    /// The operator states that the checkpoint of a swap has: partitions wrote those of the
+    /// function before, in its order and its versions.
     pub(super) fn captured_at_swap(&self, plan: &SwapPlan) -> Vec<DeclaredOperatorState> {
         let before = &self.settings.operators[plan.operator].operator_states;
         forms::captured_at_swap(before, &plan.next.operator_states)

@@ -55,7 +55,7 @@ fn outages_lose_nothing() {
     broker.create_topic("made", 1);
     let made = Job::new("made", &broker.address(), "in");
     let run = |job: &Job| {
-        let run = job.run().set("source.in.connector", "generator").set("source.in.count", 3000);
+        let run = job.run().set("source.in.connector", "generator").set("source.in.count", 10_000);
         let run = run.set("source.in.shape", "clicks").set("source.in.format", "csv");
         run.set("source.in.keys", 10)
     };
