@@ -55,7 +55,7 @@ fn outages_lose_nothing() {
     broker.create_topic("made", 1);
     let made = Job::new("made", &broker.address(), "in");
     let run = |job: &Job| {
-        let run = job.run().set("source.in.connector", "generator").set("source.in.count", 10_000);
+        let run = job.run().set("source.in.connector", "generator").set("source.in.count", 3000);
         let run = run.set("source.in.shape", "clicks").set("source.in.format", "csv");
         run.set("source.in.keys", 10)
     };
@@ -65,7 +65,7 @@ fn outages_lose_nothing() {
         .into_kafka(&broker.address(), "made", "timeout = \"1s\"")
         .checkpoints("[restart]\nstrategy = \"fixed-delay\"\nattempts = 100\ndelay = \"200ms\"");
     let running = run(&made).set("source.in.rate", 500).start();
-    broker.committed("made", 500);
+    made.wait(|status| status["checkpoints"]["completed"].as_u64() >= Some(3));
     broker.kill();
     made.wait(|status| status["restarts"].as_u64() >= Some(1));
     broker.run();
