@@ -153,6 +153,7 @@ mod tests {
     #[test]
     fn an_idle_lane_holds_nobody_back_and_never_turns_time_back() {
         let mut times = SourceTimes::new(TIME_NONE, Some(100), 0);
+        times.begin_step(3, 0);
         assert_eq!(read(&mut times, 0, 50, &[10]), TIME_NONE);
         assert_eq!(times.rise(99), Idle::Next(Some(100)));
         assert_eq!(times.watermark, TIME_NONE);
