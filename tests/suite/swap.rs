@@ -1,6 +1,7 @@
 //! `tidegate swap` gives an operator of a running job another function: nothing is lost, nothing
 //! comes twice, and there is a way back.
 
+use tidegate_tests::binary::component;
 use tidegate_tests::swapping::{FAST, NAME, Swapping};
 
 /// The versions that have counted, in the order of the records.
@@ -203,4 +204,39 @@ fn a_restore_runs_the_code_that_the_state_belongs_to() {
     // A savepoint holds it too.
     job.run("saved").set("source.in.rate", FAST).set("state.backend", "rocksdb").run().expect(0);
     assert_eq!(tags(&job), ["v1", "wide"]);
+}
+
+#[test]
+fn the_code_of_the_job_file_takes_over_from_a_swap_that_was_not_confirmed() {
+    let job = Swapping::new("swap-overruled", "hashmap", 400_000);
+    let running = job.run("none").start();
+    job.wait_for_records(2_000);
+    job.swap("swap-v2", &["--confirm-after", "10m"]).run().expect(0);
+    job.wait_for_records(2_000);
+    job.ask(&["savepoint", NAME, "saved"]).run().expect(0);
+    running.kill_after(std::time::Duration::ZERO);
+    let with_job_code = || job.run("saved").arg("--code").arg("job").set("source.in.rate", FAST);
+    // One that has no place for the state: there is nothing to come back to that would need it.
+    let other = std::fs::read(component("stamp")).expect("it is built");
+    job.folder().write("swap_v1.wasm", other);
+    with_job_code().run().expect(1).expect_story(["nothing is restored in part"]);
+    let own = std::fs::read(component("swap-v1")).expect("it is built");
+    job.folder().write("swap_v1.wasm", own);
+    with_job_code().run().expect(0);
+    assert_eq!(tags(&job), ["v1", "v2", "v1"]);
+}
+
+/// A restart goes on with what was swapped in, though the run began with the job file's code.
+#[test]
+fn a_restart_keeps_what_was_swapped_for_the_code_of_the_job_file() {
+    let job = Swapping::new("swap-kept", "hashmap", 400_000);
+    let running = job.run("none").start();
+    job.wait_for_records(2_000);
+    running.kill_after(std::time::Duration::ZERO);
+    let again = job.run("latest").arg("--code").arg("job").set("restart.strategy", "fixed-delay");
+    let again = again.set("restart.attempts", 1).set("restart.delay", "10ms").start();
+    job.wait_for_records(1_000);
+    job.swap("swap-faulty", &["--on-fault", "fail"]).run().expect(0);
+    // The version that faults faults again.
+    again.wait().expect(3).expect_story(["the job restarts in", "is one to panic at"]);
 }

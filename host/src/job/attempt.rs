@@ -48,8 +48,11 @@ impl Attempt {
         let undo = ground.undo.clone();
         let undone = undo.as_ref().map(|undo| undo.operator.as_str());
         let now = ground.environment.clock.now_ms();
-        let restored = from.map(|located| Restored::new(located, plan, undone, now)).transpose()?;
-        let swap = from.and_then(|located| located.manifest.swap.as_ref());
+        // Whoever brings a function of their own has decided about the one before.
+        let swap = from.filter(|located| !ground.brings_functions(options, located));
+        let swap = swap.and_then(|located| located.manifest.swap.as_ref());
+        let restore = |located| Restored::new(located, plan, swap, undone, now);
+        let restored = from.map(restore).transpose()?;
         let swap = swap.filter(|swap| undone != Some(swap.operator.as_str()));
         let first = settle_output(plan, options, ground, from.map(|located| (located, swap)))?;
         let after = from.map_or(0, |located| located.manifest.id);
@@ -124,6 +127,9 @@ fn settle_output(
             ground.commits.commit(&outputs.iter().collect::<Vec<_>>())?;
         }
         ground.next_id = ground.next_id.max(id + 1);
+        if ground.attempts == 0 {
+            ground.first_id = ground.next_id;
+        }
     }
     ground.commits.remove_leftovers(&held)?;
     if let Some(catalog) = &ground.catalog {

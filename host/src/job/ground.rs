@@ -98,6 +98,13 @@ impl Ground {
         })
     }
 
+    /// Whether a checkpoint is gone on from with the functions of the job file: if the user wants
+    /// that, and it is none of this run, which has them, or what was swapped for them.
+    pub fn brings_functions(&self, options: &RunOptions, located: &Located) -> bool {
+        let is_own = self.attempts > 0 && located.manifest.id >= self.first_id;
+        options.code == CodeChoice::Job && !is_own
+    }
+
     /// The function of these bytes, compiled if it is not known yet.
     fn component(
         &mut self,
@@ -143,7 +150,7 @@ pub(super) fn functions_of(
 ) -> Result<Plan> {
     let mut plan = plan.clone();
     let place = |plan: &Plan, id: &str| plan.operators.iter().position(|one| one.id == *id);
-    let of_checkpoint = from.filter(|_| options.code == CodeChoice::Checkpoint);
+    let of_checkpoint = from.filter(|located| !ground.brings_functions(options, located));
     for operator in of_checkpoint.iter().flat_map(|located| &located.manifest.operators) {
         let (Some(index), Some(file)) = (place(&plan, &operator.id), &operator.component) else {
             continue;

@@ -5,7 +5,9 @@ use std::ops::Range;
 
 use super::plan::{OperatorPlan, Plan};
 use crate::checkpoint::catalog::Located;
-use crate::checkpoint::manifest::{self, DeclaredFate, Manifest, PartitionSnapshot, SourceState};
+use crate::checkpoint::manifest::{
+    self, DeclaredFate, Manifest, PartitionSnapshot, SourceState, UnconfirmedSwap,
+};
 use crate::checkpoint::{forms, reading};
 use crate::error::{Error, Result};
 use crate::model::{KeyGroup, TIME_NONE};
@@ -50,14 +52,16 @@ pub(super) struct PartitionStart<'a> {
 }
 
 impl<'a> Restored<'a> {
-    /// Holds a manifest against the plan, which has the functions that go on from it. `undone` is
-    /// the id of an operator whose function gives way to the one before. `now` is the host's clock.
+    /// Holds a manifest against the plan, which has the functions that go on from it. `swap` can
+    /// still be undone; `undone` is the id of an operator whose function gives way to the one
+    /// before. `now` is the host's clock.
     ///
     /// # Errors
     /// If it belongs to another job, or has what the job has no place for.
     pub(super) fn new(
         located: &'a Located,
         plan: &Plan,
+        swap: Option<&UnconfirmedSwap>,
         undone: Option<&str>,
         now: i64,
     ) -> Result<Self> {
@@ -87,7 +91,7 @@ impl<'a> Restored<'a> {
             let id = operator.id.as_str();
             match plan.operators.iter().find(|plan| plan.id == id) {
                 Some(plan) => {
-                    let swap = manifest.swap.as_ref().filter(|swap| swap.operator == id);
+                    let swap = swap.filter(|swap| swap.operator == id);
                     let undeclared = match (undone == Some(id), swap) {
                         (true, _) => Undeclared::Removed,
                         (false, Some(_)) => Undeclared::Kept,
