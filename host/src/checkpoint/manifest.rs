@@ -436,6 +436,7 @@ pub enum PreparedOutput {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checkpoint::damage::each_damage;
 
     fn manifest() -> Manifest {
         let file = FileRef { name: "chk-7/count-0.state".into(), bytes: 120, crc32: 0xdead_beef };
@@ -527,16 +528,10 @@ mod tests {
     #[test]
     fn finds_every_flipped_bit_and_every_truncation() {
         let file = manifest().encode();
-        for index in 0..file.len() {
-            for bit in 0..8 {
-                let mut flipped = file.clone();
-                flipped[index] ^= 1 << bit;
-                let error = Manifest::decode(&flipped, "here").expect_err("it was flipped");
-                assert_eq!(error.kind, ErrorKind::Corruption, "byte {index} bit {bit}: {error}");
-            }
-            let error = Manifest::decode(&file[..index], "here").expect_err("it was cut");
-            assert_eq!(error.kind, ErrorKind::Corruption, "cut at {index}: {error}");
-        }
+        each_damage(&file, |damaged, what| {
+            let error = Manifest::decode(damaged, "here").expect_err(what);
+            assert_eq!(error.kind, ErrorKind::Corruption, "{what}: {error}");
+        });
     }
 
     #[test]

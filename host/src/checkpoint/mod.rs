@@ -21,6 +21,8 @@ pub mod code;
 mod commit;
 mod committer;
 mod coordinator;
+#[cfg(test)]
+mod damage;
 pub mod forms;
 mod hex;
 mod in_flight;

@@ -138,6 +138,7 @@ fn split_record(bytes: &[u8]) -> Option<(LogRecord<'_>, &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checkpoint::damage::each_damage;
     use crate::checkpoint::storage::{MemoryStorage, get, put};
     use crate::error::ErrorKind;
     use crate::model::TIME_NONE;
@@ -187,14 +188,7 @@ mod tests {
             let error = read_all(&storage, &file).expect_err(what);
             assert_eq!(error.kind, ErrorKind::Corruption, "{what}: {error}");
         };
-        for index in 0..whole.len() {
-            for bit in 0..8 {
-                let mut flipped = whole.clone();
-                flipped[index] ^= 1 << bit;
-                check(&flipped, &format!("byte {index} bit {bit}"));
-            }
-            check(&whole[..index], &format!("cut at {index}"));
-        }
+        each_damage(&whole, check);
         check(&[&whole[..], b"x"].concat(), "one more byte");
     }
 

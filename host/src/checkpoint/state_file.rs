@@ -118,6 +118,7 @@ pub fn read_chunks(
 mod tests {
     use super::*;
     use crate::checkpoint::checked::read_file;
+    use crate::checkpoint::damage::each_damage;
     use crate::checkpoint::storage::{MemoryStorage, get, put};
     use crate::error::ErrorKind;
     use crate::state::entry::{self, Entry, EntryKind};
@@ -167,14 +168,7 @@ mod tests {
                 assert_eq!(read.expect_err(what).kind, ErrorKind::Corruption, "{what}");
             }
         };
-        for index in 0..whole.len() {
-            for bit in 0..8 {
-                let mut flipped = whole.clone();
-                flipped[index] ^= 1 << bit;
-                check(&flipped, &format!("byte {index} bit {bit}"));
-            }
-            check(&whole[..index], &format!("cut at {index}"));
-        }
+        each_damage(&whole, check);
         check(&[&whole[..], b"x"].concat(), "one more byte");
     }
 
