@@ -32,6 +32,8 @@
 //!
 #![doc = include_str!("../../docs/functions.md")]
 
+#[cfg(any(test, target_family = "wasm"))]
+mod allocator;
 #[doc(hidden)]
 pub mod bindings;
 pub mod codec;
@@ -59,6 +61,11 @@ pub use function::{
 pub use param::Param;
 pub use setup::Setup;
 pub use window::WindowFunction;
+
+/// What a function allocates with.
+#[cfg(target_family = "wasm")]
+#[global_allocator]
+static ALLOCATOR: allocator::Allocator = allocator::Allocator::new();
 
 /// What a file that defines a function uses.
 pub mod prelude {

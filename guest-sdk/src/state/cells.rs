@@ -106,17 +106,17 @@ impl Default for Changes {
 impl Changes {
     #[inline]
     pub(super) fn push(&mut self, key: usize, operation: u8, entry: &[u8]) {
-        self.push_pair(key, operation, entry, &[]);
+        self.keys.push(key as u32);
+        self.operations.push(operation);
+        self.entries.bytes.extend_from_slice(entry);
+        self.entries.ends.push(self.entries.bytes.len() as u32);
     }
 
     /// Adds a change whose entry comes in two parts.
     #[inline]
     pub(super) fn push_pair(&mut self, key: usize, operation: u8, entry: &[u8], rest: &[u8]) {
-        self.keys.push(key as u32);
-        self.operations.push(operation);
         self.entries.bytes.extend_from_slice(entry);
-        self.entries.bytes.extend_from_slice(rest);
-        self.entries.ends.push(self.entries.bytes.len() as u32);
+        self.push(key, operation, rest);
     }
 
     /// Makes room for `count` changes of `bytes` bytes together.

@@ -13,6 +13,9 @@ use crate::error::Result;
 /// Bytes of the length before a key.
 const LENGTH_BYTES: usize = 4;
 
+/// A pushed map up to this length is searched from its start, which takes no index.
+const SCANNED_BYTES_MAX: usize = 256;
+
 /// The maps of one state for the keys of a call.
 pub(crate) struct MapCells {
     /// The pushed maps, then the entries that were put: length of the key, key, value.
@@ -89,6 +92,9 @@ impl MapCells {
             let found = find(&cell.fetched, &self.bytes, map_key).ok();
             let found = found.expect("what is held back is fetched before it is read");
             return cell.fetched[found].value.map(|value| value.of(&self.bytes));
+        }
+        if cell.index.get().is_none() && cell.pushed.length() <= SCANNED_BYTES_MAX {
+            return cell.scan(&self.bytes, map_key);
         }
         let index = cell.index(&self.bytes);
         let found = index.binary_search_by(|entry| entry.key.of(&self.bytes).cmp(map_key)).ok()?;
@@ -376,6 +382,21 @@ impl Cell {
     /// The place of `map_key` among the changes, or where it would be.
     fn find_change(&self, bytes: &[u8], map_key: &[u8]) -> Result<usize, usize> {
         find(&self.changes, bytes, map_key)
+    }
+
+    /// Looks for `map_key` in what was pushed, from the start.
+    fn scan<'b>(&self, bytes: &'b [u8], map_key: &[u8]) -> Option<&'b [u8]> {
+        let mut at = self.pushed.start;
+        while at < self.pushed.end {
+            let key = take_framed(bytes, &mut at);
+            let value = take_framed(bytes, &mut at);
+            match key.of(bytes).cmp(map_key) {
+                Ordering::Less => {}
+                Ordering::Equal => return Some(value.of(bytes)),
+                Ordering::Greater => return None,
+            }
+        }
+        None
     }
 
     fn index(&self, bytes: &[u8]) -> &[Entry] {

@@ -7,12 +7,12 @@ use super::dead_letters::{Letter, Malformed, Rejects, encode};
 use super::fields::excerpt;
 use super::inputs::{Incoming, Inputs};
 use super::outlet::Outlets;
-use super::snapshotter::{Captured, PartitionOf, Snapshotter};
+use super::snapshotter::{PartitionOf, Snapshotter};
 use super::{Barrier, Event, NodeMetrics, OperatorCommand, OperatorControl, Step, Task};
 use crate::env::{Clock, Stopwatch};
 use crate::error::{Error, Result};
 use crate::job::plan::FaultPolicy;
-use crate::model::{Batch, Fault, FaultReason};
+use crate::model::{Batch, Fault, FaultReason, TIME_END};
 use crate::operator::{Cause, Firings, Operator, Outputs, Rejected, Rejections};
 
 /// Work that sends out so much that it takes several steps.
@@ -161,7 +161,7 @@ impl OperatorTask {
     fn begin_snapshot(&mut self, barrier: &Barrier, unsettles: bool) -> Result<()> {
         // Two at a time would be two copies of what changes meanwhile.
         while self.snapshotter.is_open() {
-            self.copy_some();
+            self.copy_some()?;
         }
         let outputs = self.outlets.pass_barrier(barrier, self.watermark)?;
         let Some(target) = barrier.target.clone() else {
@@ -169,32 +169,34 @@ impl OperatorTask {
             return Ok(());
         };
         let operator = self.operator().operator_snapshot();
-        let captured = Captured { frozen: self.operator().begin_snapshot(target.form)?, operator };
+        self.operator().begin_snapshot(target.form)?;
         let partition = PartitionOf {
             watermark: self.watermark,
             is_settled: !unsettles && self.operator().is_settled(),
             ..self.partition.clone()
         };
-        self.snapshotter.begin(barrier, target, partition, captured, outputs);
+        self.snapshotter.begin(barrier, target, partition, operator, outputs);
         Ok(())
     }
 
     /// Goes on with the snapshot, if there is one and its writer keeps up. Returns whether it did.
-    fn advance_snapshot(&mut self) -> bool {
+    fn advance_snapshot(&mut self) -> Result<bool> {
         self.snapshotter.pump();
         if !self.snapshotter.is_open() || self.snapshotter.is_clogged() {
-            return false;
+            return Ok(false);
         }
-        self.copy_some();
-        true
+        self.copy_some()?;
+        Ok(true)
     }
 
-    fn copy_some(&mut self) {
+    fn copy_some(&mut self) -> Result<()> {
         let Self { operator, snapshotter, .. } = self;
         let operator = operator.as_mut().expect("an operator is closed only at the end");
-        if operator.advance_snapshot(&mut |group, entries| snapshotter.write(group, entries)) {
-            snapshotter.finish();
+        let hand_on = &mut |group, entries| snapshotter.write(group, entries);
+        if let Some(frozen) = operator.advance_snapshot(hand_on)? {
+            snapshotter.finish(frozen);
         }
+        Ok(())
     }
 
     /// Does what it is told.
@@ -220,7 +222,7 @@ impl OperatorTask {
     fn fire_processing_timers(&mut self, now: i64) -> Result<bool> {
         let Self { operator, outputs, .. } = self;
         let operator = operator.as_mut().expect("an operator is closed only at the end");
-        if operator.next_processing_timer().is_none_or(|time| time > now) {
+        if operator.next_processing_timer(now).is_none() {
             return Ok(false);
         }
         operator.advance_processing_time(now, outputs)?;
@@ -250,7 +252,7 @@ impl OperatorTask {
 
 impl Task for OperatorTask {
     fn step(&mut self) -> Result<Step> {
-        let copied = self.advance_snapshot();
+        let copied = self.advance_snapshot()?;
         if !self.outlets.send() {
             return Ok(if copied { Step::Worked } else { Step::Idle(None) });
         }
@@ -287,7 +289,7 @@ impl Task for OperatorTask {
                 if copied | self.operator().settle_some()? {
                     Ok(Step::Worked)
                 } else if self.outlets.send() {
-                    Ok(Step::Idle(self.operator().next_processing_timer()))
+                    Ok(Step::Idle(self.operator().next_processing_timer(TIME_END)))
                 } else {
                     Ok(Step::Idle(None))
                 }

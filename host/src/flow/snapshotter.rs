@@ -48,16 +48,9 @@ struct Current {
     id: u64,
     upload: Arc<Mutex<Upload>>,
     outputs: Vec<Prepared>,
-    captured: Captured,
-    partition: PartitionOf,
-}
-
-/// What of a partition is taken at the barrier itself.
-pub(super) struct Captured {
-    /// What a store holds.
-    pub(super) frozen: Frozen,
     /// Operator states as entries, if there are any.
-    pub(super) operator: Option<Vec<u8>>,
+    operator: Option<Vec<u8>>,
+    partition: PartitionOf,
 }
 
 /// Which partition a snapshot is of, and the time there.
@@ -152,19 +145,20 @@ impl Snapshotter {
         }));
     }
 
-    /// Begins the snapshot of a partition. Its entries come by [`write`](Self::write).
+    /// Begins the snapshot of a partition. Its entries come by [`write`](Self::write), those of its
+    /// operator states are here already.
     pub(super) fn begin(
         &mut self,
         barrier: &Barrier,
         target: Target,
         partition: PartitionOf,
-        captured: Captured,
+        operator: Option<Vec<u8>>,
         outputs: Vec<Prepared>,
     ) {
         let name = target.name(&format!("{}.state", partition.name));
         let upload = Upload { target, name, file: None, failure: None };
         let upload = Arc::new(Mutex::new(upload));
-        self.current = Some(Current { id: barrier.id, upload, outputs, captured, partition });
+        self.current = Some(Current { id: barrier.id, upload, outputs, operator, partition });
     }
 
     /// Whether entries are still to come.
@@ -184,19 +178,20 @@ impl Snapshotter {
         self.run(Box::new(move || lock(&upload).write(group, &entries)));
     }
 
-    /// All entries have come: the rest is done in the background.
-    pub(super) fn finish(&mut self) {
+    /// All entries have come; what a store holds is `frozen`. The rest is done in the background.
+    pub(super) fn finish(&mut self, frozen: Frozen) {
         let Some(current) = self.current.take() else { return };
-        let Current { id, upload, outputs, captured, partition } = current;
+        let Current { id, upload, outputs, operator, partition } = current;
         let (task, events) = (self.task, self.events.clone());
         let tables = Tables { shared: self.shared.clone(), prefix: format!("{id}-{}", self.run) };
         self.run(Box::new(move || {
             let outputs = finish_all(outputs);
-            let part =
-                write_rest(&mut lock(&upload), captured, &partition, &tables).map(|snapshot| {
-                    let operator = Some((partition.operator, partition.partition, snapshot));
-                    Part { source: None, operator }
-                });
+            let operator = operator.as_deref();
+            let snapshot = write_rest(&mut lock(&upload), frozen, operator, &partition, &tables);
+            let part = snapshot.map(|snapshot| {
+                let operator = Some((partition.operator, partition.partition, snapshot));
+                Part { source: None, operator }
+            });
             let _ = events.send(Acknowledgement { id, task, outputs, part }.into());
         }));
     }
@@ -236,18 +231,19 @@ struct Tables {
 
 fn write_rest(
     upload: &mut Upload,
-    captured: Captured,
+    frozen: Frozen,
+    operator: Option<&[u8]>,
     partition: &PartitionOf,
     naming: &Tables,
 ) -> Result<PartitionSnapshot> {
-    let Captured { frozen, operator } = captured;
     let tables = match frozen {
         Frozen::Nothing => None,
         Frozen::Entries(entries) => {
             write_entries(upload, entries)?;
             None
         }
-        Frozen::Tables(tables) => {
+        Frozen::Tables(freezing) => {
+            let tables = freezing.take()?;
             Some(upload_tables(&upload.target, &tables, &partition.name, naming)?)
         }
     };
@@ -260,7 +256,7 @@ fn write_rest(
         tables,
         operator_entries: match operator {
             None => None,
-            Some(entries) => Some(write_operator(&upload.target, &entries, &partition.name)?),
+            Some(entries) => Some(write_operator(&upload.target, entries, &partition.name)?),
         },
     })
 }

@@ -231,17 +231,18 @@ impl Operator {
         self.fire_due(TimeDomain::Processing, now, now, Place::BetweenBatches, out)
     }
 
-    /// When the next processing-time timer is due.
-    pub fn next_processing_timer(&mut self) -> Option<i64> {
-        self.state.keyed.timers(TimeDomain::Processing).first().map(|(timestamp, _)| timestamp)
+    /// When the first processing-time timer up to `until` is due.
+    pub fn next_processing_timer(&mut self, until: i64) -> Option<i64> {
+        let first = self.state.keyed.timers(TimeDomain::Processing).first_due(until);
+        first.map(|(timestamp, _)| timestamp)
     }
 
     /// Begins a snapshot of states and timers as they are between two batches, when nothing that is
-    /// due waits to fire. What a store holds is frozen at once and comes back.
+    /// due waits to fire.
     ///
     /// # Errors
     /// If the store fails.
-    pub fn begin_snapshot(&mut self, form: SnapshotForm) -> Result<Frozen> {
+    pub fn begin_snapshot(&mut self, form: SnapshotForm) -> Result<()> {
         self.state.keyed.begin_snapshot(form)
     }
 
@@ -250,9 +251,15 @@ impl Operator {
         self.state.operator.snapshot()
     }
 
-    /// Goes on with the snapshot for a bounded time and hands on entries by key group. Returns
-    /// whether it is complete.
-    pub fn advance_snapshot(&mut self, hand_on: &mut dyn FnMut(KeyGroup, Vec<u8>)) -> bool {
+    /// Goes on with the snapshot for a bounded time and hands on entries by key group. Once it is
+    /// complete, returns what a store holds of it.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn advance_snapshot(
+        &mut self,
+        hand_on: &mut dyn FnMut(KeyGroup, Vec<u8>),
+    ) -> Result<Option<Frozen>> {
         self.state.keyed.advance_snapshot(hand_on)
     }
 
@@ -358,12 +365,12 @@ impl Operator {
     fn due_within_segment(&mut self, batch: &Batch) -> Option<usize> {
         let segment = &self.segment;
         // Records without keys are of a broadcast input: timers see what those before them made.
+        let last = batch.watermarks[segment.end - 1];
         if self.orders_all || segment.slots.is_empty() {
-            let (timestamp, _) = self.state.keyed.timers(TimeDomain::Event).first()?;
+            let (timestamp, _) = self.state.keyed.timers(TimeDomain::Event).first_due(last)?;
             return segment.first_due_after(&batch.watermarks, 0, timestamp);
         }
         let mut cut: Option<usize> = None;
-        let last = batch.watermarks[segment.end - 1];
         self.state.keyed.for_each_due_in_call(last, |timestamp, key| {
             if let Some(record) = segment.first_due(&batch.watermarks, key, timestamp) {
                 cut = Some(cut.map_or(record, |cut| cut.min(record)));
@@ -384,8 +391,7 @@ impl Operator {
         let segment = &self.segment;
         let watermarks = &batch.watermarks[segment.start..segment.end];
         let last = watermarks[watermarks.len() - 1];
-        let first = self.state.keyed.timers(TimeDomain::Event).first();
-        if first.is_none_or(|(timestamp, _)| timestamp > last) {
+        if self.state.keyed.timers(TimeDomain::Event).first_due(last).is_none() {
             out.add_records(&effects.outputs, batch, segment);
         } else {
             for timer in &effects.timers {

@@ -85,6 +85,11 @@ impl KeyTable {
         }
     }
 
+    /// Starts to bring the rows of keys into the cache whose slots are known.
+    pub fn prefetch_rows(&self, slots: &[Slot]) {
+        slots.iter().filter_map(|slot| self.rows.get(slot.index())).for_each(prefetch);
+    }
+
     /// The key in a slot.
     pub fn key(&self, slot: Slot) -> &[u8] {
         &self.rows[slot.index()].key

@@ -1,12 +1,14 @@
 //! The keyed states and timers of one partition: the `hashmap` backend, and the cache above a store
 //! that makes it the `rocksdb` backend.
 
+use std::sync::Arc;
+
 use super::cache::Cache;
 use super::column::{Column, Effect, HeldCell, StateChange};
 use super::entry::{Entry, EntryKind};
 use super::key_table::KeyTable;
 use super::layout::{Fate, Layout};
-use super::lifetimes::{Alive, Lifetimes, Remains, remains};
+use super::lifetimes::{Alive, Horizons, Lifetimes, Remains, StateSettings, remains};
 use super::settling::Settling;
 use super::snapshot::{Cursor, Rows};
 use super::store::{Frozen, Store};
@@ -27,13 +29,26 @@ pub struct KeyedState {
     timers: [Timers; 2],
     max_parallelism: u32,
     pub(super) cache: Option<Cache>,
-    snapshot: Option<Cursor>,
+    snapshot: Option<Snapshot>,
     pub(super) lifetimes: Lifetimes,
     /// The slot that is looked at next for what has expired.
     next_clean: usize,
     /// Cells that are not where the function wants them, or that it does not want; none = nothing
     /// of the kind.
     pub(super) settling: Option<Settling>,
+}
+
+/// A snapshot under way.
+#[derive(Debug)]
+struct Snapshot {
+    /// Copies what is not in a store.
+    cursor: Cursor,
+    form: SnapshotForm,
+    /// For entries of a store: up to when what lives no longer is left out, and of which states.
+    horizons: Horizons,
+    states: Arc<[StateSettings]>,
+    /// What lies below the cells; none until a store holds what there was at the barrier.
+    frozen: Option<Frozen>,
 }
 
 impl KeyedState {
@@ -89,6 +104,7 @@ impl KeyedState {
         self.grow();
         self.load(slots)?;
         self.columns.iter().for_each(|column| column.prefetch(slots));
+        self.timers.iter().for_each(|timers| timers.prefetch(slots));
         Ok(())
     }
 
@@ -122,10 +138,16 @@ impl KeyedState {
     /// # Errors
     /// If the store fails.
     pub fn trim(&mut self) -> Result<()> {
-        match &mut self.cache {
-            Some(cache) => cache.trim(&mut self.keys, &mut self.columns),
-            None => Ok(()),
+        let Some(cache) = &mut self.cache else { return Ok(()) };
+        if cache.trim(&mut self.keys, &mut self.columns)? {
+            return Ok(());
         }
+        while !self.write_back_some()? {}
+        if let Some(cache) = &mut self.cache {
+            cache.store.finish_freezing();
+            cache.trim(&mut self.keys, &mut self.columns)?;
+        }
+        Ok(())
     }
 
     /// Reads one state of some loaded keys: appends to `forms` and `values` as in the contract's
@@ -160,8 +182,8 @@ impl KeyedState {
         state: usize,
         changes: impl Iterator<Item = StateChange<'a>> + Clone,
     ) {
-        if self.snapshot.is_some() && self.cache.is_none() {
-            changes.clone().for_each(|change| self.about_to_change(change.slot));
+        if self.snapshot.is_some() {
+            changes.clone().for_each(|change| self.cells_about_to_change(change.slot));
         }
         let Self { columns, keys, cache, layout, .. } = self;
         let state = layout.live[state];
@@ -196,6 +218,17 @@ impl KeyedState {
         self.timers[index_of(domain)].contains(slot, timestamp)
     }
 
+    /// Starts to bring into the cache what is needed to fire the timers that are due at `time`, of
+    /// `most` of them.
+    pub fn prefetch_due(&mut self, domain: TimeDomain, time: i64, most: usize) {
+        let Self { keys, columns, timers, .. } = self;
+        let timers = &mut timers[index_of(domain)];
+        let slots: Vec<Slot> = timers.upcoming(time, most).collect();
+        timers.prefetch(&slots);
+        keys.prefetch_rows(&slots);
+        columns.iter().for_each(|column| column.prefetch(&slots));
+    }
+
     /// Calls `visit` with the time of each event-time timer due at `time` whose key is part of the
     /// current call, and the index of that key.
     pub fn for_each_due_in_call(&mut self, time: i64, mut visit: impl FnMut(i64, u32)) {
@@ -223,10 +256,19 @@ impl KeyedState {
         }
     }
 
-    pub(super) fn about_to_change(&mut self, slot: Slot) {
-        if let Some(mut cursor) = self.snapshot.take() {
-            cursor.take(slot, self.rows());
-            self.snapshot = Some(cursor);
+    /// Must be called before a timer of a key, or on the heap a cell, changes.
+    fn about_to_change(&mut self, slot: Slot) {
+        if let Some(mut snapshot) = self.snapshot.take() {
+            snapshot.cursor.take(slot, self.rows());
+            self.snapshot = Some(snapshot);
+        }
+    }
+
+    /// Must be called before a cell of a key changes.
+    pub(super) fn cells_about_to_change(&mut self, slot: Slot) {
+        match &mut self.cache {
+            None => self.about_to_change(slot),
+            Some(cache) => cache.about_to_change(slot, &self.keys, &self.columns),
         }
     }
 
@@ -235,41 +277,76 @@ impl KeyedState {
         Rows { keys: &self.keys, columns, timers: &self.timers }
     }
 
-    /// Begins a snapshot of this moment; [`advance_snapshot`](Self::advance_snapshot) makes it.
-    /// What a store holds is frozen at once and comes back. A snapshot still under way is given up.
+    /// Begins a snapshot of this moment; [`advance_snapshot`](Self::advance_snapshot) makes it. A
+    /// snapshot still under way is given up.
     ///
     /// # Errors
     /// If the store fails.
-    pub fn begin_snapshot(&mut self, form: SnapshotForm) -> Result<Frozen> {
+    pub fn begin_snapshot(&mut self, form: SnapshotForm) -> Result<()> {
         let horizons = self.lifetimes.horizons(|ttl| ttl.cleanup_in_full_snapshot);
         let cursor = Cursor::new(self.keys.slots(), self.max_parallelism, horizons.clone());
-        self.snapshot = Some(cursor);
-        let Some(cache) = &mut self.cache else { return Ok(Frozen::Nothing) };
-        cache.write_back(&self.keys, &self.columns)?;
-        match form {
-            SnapshotForm::Native => cache.store.freeze_tables().map(Frozen::Tables),
-            SnapshotForm::Canonical => {
-                let entries = cache.store.freeze_entries()?;
-                Ok(Frozen::Entries(Box::new(Alive::of(entries, &self.lifetimes, horizons))))
+        let frozen = match &mut self.cache {
+            None => Some(Frozen::Nothing),
+            Some(cache) => {
+                cache.begin_write_back(&self.keys, &self.columns)?;
+                self.lifetimes.hold(true);
+                None
             }
-        }
+        };
+        let states = self.lifetimes.states();
+        self.snapshot = Some(Snapshot { cursor, form, horizons, states, frozen });
+        Ok(())
     }
 
     /// Goes on with the snapshot for a bounded time and hands on entries by key group, in the
-    /// encoding of [`entry`](super::entry). Returns whether it is complete.
-    pub fn advance_snapshot(&mut self, hand_on: &mut dyn FnMut(KeyGroup, Vec<u8>)) -> bool {
-        let Some(mut cursor) = self.snapshot.take() else { return true };
-        let done = cursor.step(self.rows());
-        cursor.take_ready().into_iter().for_each(|(group, entries)| hand_on(group, entries));
-        if !done {
-            self.snapshot = Some(cursor);
+    /// encoding of [`entry`](super::entry). Once it is complete, returns what a store holds of it.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn advance_snapshot(
+        &mut self,
+        hand_on: &mut dyn FnMut(KeyGroup, Vec<u8>),
+    ) -> Result<Option<Frozen>> {
+        self.write_back_some()?;
+        let Some(mut snapshot) = self.snapshot.take() else { return Ok(None) };
+        let is_copied = snapshot.cursor.step(self.rows());
+        let ready = snapshot.cursor.take_ready();
+        ready.into_iter().for_each(|(group, entries)| hand_on(group, entries));
+        if is_copied && snapshot.frozen.is_some() {
+            return Ok(snapshot.frozen);
         }
-        done
+        self.snapshot = Some(snapshot);
+        Ok(None)
+    }
+
+    /// Writes some of what the store lacks of the snapshot, and has it frozen with the last of it.
+    /// Returns whether there is nothing more to write.
+    fn write_back_some(&mut self) -> Result<bool> {
+        let Self { snapshot: Some(snapshot), cache: Some(cache), .. } = self else {
+            return Ok(true);
+        };
+        if snapshot.frozen.is_some() {
+            return Ok(true);
+        }
+        if !cache.write_back_some(&self.keys, &self.columns)? {
+            return Ok(false);
+        }
+        snapshot.frozen = Some(match snapshot.form {
+            SnapshotForm::Native => Frozen::Tables(cache.store.freeze_tables()),
+            SnapshotForm::Canonical => {
+                let entries = cache.store.freeze_entries()?;
+                let (states, horizons) = (snapshot.states.clone(), snapshot.horizons.clone());
+                Frozen::Entries(Box::new(Alive { entries, states, horizons }))
+            }
+        });
+        self.lifetimes.hold(cache.is_behind());
+        Ok(true)
     }
 
     /// Sets the clocks by which state expires: the watermark in force and the host's clock.
     pub fn set_clocks(&self, watermark: i64, processing: i64) {
         self.lifetimes.set_clocks(watermark, processing);
+        self.lifetimes.hold(self.cache.as_ref().is_some_and(Cache::is_behind));
     }
 
     /// Looks at some keys on the heap, as many for each of so many records as each state wants, and

@@ -3,7 +3,7 @@
 //! The function decides what it sees; the host removes what it would not look at any more: beside
 //! the records on the heap, when something is written whole, and when RocksDB compacts.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, RwLock};
 
 use super::cell::{self, Encoded};
@@ -41,6 +41,8 @@ pub struct Lifetimes {
 struct Clocks {
     watermark: AtomicI64,
     processing: AtomicI64,
+    /// Whether nothing is removed by them when files are compacted.
+    are_held: AtomicBool,
 }
 
 /// By state, the last access times that have expired; none where nothing has.
@@ -50,7 +52,8 @@ impl Lifetimes {
     /// Of some states, with clocks that stand at the beginning of time.
     pub fn new(states: impl IntoIterator<Item = StateSettings>) -> Self {
         let clock = || AtomicI64::new(TIME_NONE);
-        let clocks = Clocks { watermark: clock(), processing: clock() };
+        let are_held = AtomicBool::new(false);
+        let clocks = Clocks { watermark: clock(), processing: clock(), are_held };
         let states = Arc::new(RwLock::new(states.into_iter().collect()));
         Self { states, clocks: Arc::new(clocks) }
     }
@@ -68,8 +71,14 @@ impl Lifetimes {
     /// Sets the clocks: the watermark in force and the host's clock.
     pub fn set_clocks(&self, watermark: i64, processing: i64) {
         // Whoever reads them a little later removes a little less.
-        self.clocks.watermark.store(watermark, Ordering::Relaxed);
-        self.clocks.processing.store(processing, Ordering::Relaxed);
+        self.clocks.watermark.store(watermark, Ordering::Release);
+        self.clocks.processing.store(processing, Ordering::Release);
+    }
+
+    /// Whether compaction is to remove nothing for now: what expires after a barrier belongs to its
+    /// snapshot, and must not go before that has been frozen.
+    pub(super) fn hold(&self, are_held: bool) {
+        self.clocks.are_held.store(are_held, Ordering::Release);
     }
 
     /// The last access times that have expired, of states whose settings say that they matter.
@@ -86,7 +95,7 @@ impl Lifetimes {
             TimeDomain::Event => &self.clocks.watermark,
             TimeDomain::Processing => &self.clocks.processing,
         };
-        ttl.horizon(clock.load(Ordering::Relaxed))
+        ttl.horizon(clock.load(Ordering::Acquire))
     }
 
     /// Whether some state is cleaned up when files are compacted.
@@ -104,7 +113,9 @@ impl Lifetimes {
         let ttl = settings.and_then(|state| state.ttl.filter(|ttl| ttl.cleanup_in_compaction));
         match (settings, ttl.and_then(|ttl| self.horizon(&ttl))) {
             (Some(settings), Some(horizon)) => {
-                remains(stored, settings.kind, horizon) == Remains::Nothing
+                let is_over = remains(stored, settings.kind, horizon) == Remains::Nothing;
+                // Asked last: a clock that has passed a barrier tells that they are held.
+                is_over && !self.clocks.are_held.load(Ordering::Acquire)
             }
             _ => false,
         }
@@ -195,17 +206,6 @@ pub(super) struct Alive {
     pub(super) horizons: Horizons,
 }
 
-impl Alive {
-    /// Of some entries.
-    pub(super) fn of(
-        entries: Box<dyn FrozenEntries>,
-        lifetimes: &Lifetimes,
-        horizons: Horizons,
-    ) -> Self {
-        Self { entries, states: lifetimes.states(), horizons }
-    }
-}
-
 impl FrozenEntries for Alive {
     fn for_each(
         self: Box<Self>,
@@ -250,6 +250,12 @@ mod tests {
 
     fn stamped(stamp: i64, value: &[u8]) -> Vec<u8> {
         [&stamp.to_le_bytes()[..], value].concat()
+    }
+
+    /// Goes on with a snapshot. Whether there is more.
+    fn advance(state: &mut KeyedState, bytes: &mut Vec<u8>) -> bool {
+        let hand_on = &mut |_, entries: Vec<u8>| bytes.extend(entries);
+        state.advance_snapshot(hand_on).expect("the heap does not fail").is_none()
     }
 
     /// Strings with their lengths before them.
@@ -340,7 +346,7 @@ mod tests {
     fn keys(state: &mut KeyedState) -> Vec<u8> {
         let mut bytes = Vec::new();
         state.begin_snapshot(SnapshotForm::Native).expect("the heap does not fail");
-        while !state.advance_snapshot(&mut |_, entries| bytes.extend(entries)) {}
+        while advance(state, &mut bytes) {}
         entry::read(&bytes).map(|entry| entry.expect("well formed").key[0]).collect()
     }
 
@@ -358,7 +364,7 @@ mod tests {
         state.clean_up(10);
         assert_eq!(state.keys.len(), 0);
         let mut bytes = Vec::new();
-        while !state.advance_snapshot(&mut |_, entries| bytes.extend(entries)) {}
+        while advance(&mut state, &mut bytes) {}
         assert_eq!(entry::read(&bytes).count(), 5);
         // Freed slots are used again.
         let (mut key, mut slots) = (Packed::default(), Vec::new());

@@ -41,7 +41,9 @@ pub use operator_state::{
     OperatorCell, OperatorForm, OperatorState, OperatorStateColumn, changed_forms, redistribute,
 };
 pub use settling::CellToMigrate;
-pub use store::{Frozen, FrozenEntries, LocalFile, LocalTables, Scanned, Store, StoredKey};
+pub use store::{
+    Freezing, Frozen, FrozenEntries, LocalFile, LocalTables, Scanned, Store, StoredKey,
+};
 pub use timers::Timers;
 
 /// How a snapshot is written.

@@ -160,9 +160,7 @@ impl KeyedState {
         if before.is_none() && cell.is_none() {
             return;
         }
-        if self.cache.is_none() {
-            self.about_to_change(slot);
-        }
+        self.cells_about_to_change(slot);
         self.columns[column].set(slot, cell);
         match &mut self.cache {
             Some(cache) => {

@@ -1,7 +1,8 @@
 //! What a backend on disk must do for the cells above it.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::entry::Entry;
 use crate::error::Result;
@@ -34,8 +35,15 @@ pub trait Store: Send + Debug {
     /// Puts cells, or removes them, all at once.
     fn write(&mut self, changes: &mut [(StoredKey<'_>, Option<&[u8]>)]) -> Result<()>;
 
-    /// Freezes what has been written, as files of its own.
-    fn freeze_tables(&mut self) -> Result<LocalTables>;
+    /// What has been written, to be frozen as files by whoever comes first: another thread, or this
+    /// store when it is written to again.
+    fn freeze_tables(&mut self) -> Freezing;
+
+    /// Whether that is still to be done, so that a write would have to wait for it.
+    fn is_freezing(&self) -> bool;
+
+    /// Waits for it, or does it.
+    fn finish_freezing(&mut self);
 
     /// Freezes what has been written, to be read by another thread.
     fn freeze_entries(&mut self) -> Result<Box<dyn FrozenEntries>>;
@@ -84,12 +92,72 @@ impl Drop for LocalTables {
     }
 }
 
+/// A store's files that are frozen by whoever needs them first; the others wait.
+#[derive(Clone)]
+pub struct Freezing(Arc<Mutex<Stage>>);
+
+enum Stage {
+    Waiting(Box<dyn FnOnce() -> Result<LocalTables> + Send>),
+    Frozen(Option<Result<LocalTables>>),
+}
+
+impl Freezing {
+    /// To be frozen by `freeze`, which is called once or not at all.
+    pub(super) fn new(freeze: impl FnOnce() -> Result<LocalTables> + Send + 'static) -> Self {
+        Self(Arc::new(Mutex::new(Stage::Waiting(Box::new(freeze)))))
+    }
+
+    /// Whether they have been frozen, with whatever result.
+    pub(super) fn is_done(&self) -> bool {
+        self.0.try_lock().is_ok_and(|stage| matches!(*stage, Stage::Frozen(_)))
+    }
+
+    /// Freezes them, unless that has been done.
+    pub(super) fn run(&self) {
+        let mut stage = self.stage();
+        if let Stage::Waiting(_) = *stage
+            && let Stage::Waiting(freeze) = std::mem::replace(&mut *stage, Stage::Frozen(None))
+        {
+            *stage = Stage::Frozen(Some(freeze()));
+        }
+    }
+
+    /// The files.
+    ///
+    /// # Errors
+    /// If they could not be frozen.
+    ///
+    /// # Panics
+    /// If they have been taken before.
+    pub fn take(&self) -> Result<LocalTables> {
+        self.run();
+        match &mut *self.stage() {
+            Stage::Frozen(tables) => tables.take().expect("tables are taken once"),
+            Stage::Waiting(_) => unreachable!("it has just been run"),
+        }
+    }
+
+    fn stage(&self) -> MutexGuard<'_, Stage> {
+        self.0.lock().expect("freezing does not panic")
+    }
+}
+
 /// What lies below the cells at a barrier.
 pub enum Frozen {
     /// Nothing: the cells are all there is.
     Nothing,
     /// A store's own files.
-    Tables(LocalTables),
+    Tables(Freezing),
     /// A store's entries.
     Entries(Box<dyn FrozenEntries>),
+}
+
+impl Debug for Frozen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nothing => "Nothing",
+            Self::Tables(_) => "Tables",
+            Self::Entries(_) => "Entries",
+        })
+    }
 }

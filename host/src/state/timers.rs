@@ -1,15 +1,17 @@
 //! The pending timers of a partition in one time domain.
 //!
 //! Two structures: a set that holds the truth (which key has a timer at which time), and a calendar
-//! that holds hints in order of time. Deleting a timer leaves its hint behind; a hint without its
-//! timer is passed over. The calendar's pages are a second long: a push appends to a page, and a
-//! page is sorted when its time comes.
+//! that holds hints. Deleting a timer leaves its hint behind; a hint without its timer is passed
+//! over. The calendar's pages are a second long: a push appends to a page, and a page is put in order
+//! of time when its time has come. Who asks says up to when, so that nothing is put in order for a
+//! question that only the page's earliest time decides.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use smallvec::SmallVec;
 
 use super::Slot;
+use super::key_table::prefetch;
 
 /// A page of the calendar spans `1 << PAGE_SHIFT` milliseconds.
 const PAGE_SHIFT: u32 = 10;
@@ -88,27 +90,64 @@ impl Times {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Page {
     hints: Vec<Timer>,
-    /// Whether the hints are in descending order, so that the earliest is the last.
-    sorted: bool,
-    /// With so many hints the page is cleared of those whose timers are gone. A timer that is moved
-    /// again and again, as a session's end, would otherwise leave hints without end.
-    cleared_at: usize,
+    /// Nothing is left of the hints before this one.
+    next: usize,
+    /// Whether those from there on are in order of time. Timers of one time are in the order in
+    /// which they were registered.
+    is_sorted: bool,
+    /// None of those is earlier.
+    earliest: i64,
+    /// How many timers there are on this page.
+    timers: usize,
 }
 
-/// A page is not cleared before it has so many hints.
+/// A page with more hints than that, and more than twice its timers, is cleared of the rest. A timer
+/// that is moved again and again, as a session's end, would otherwise leave hints without end.
 const CLEARED_AT_MIN: usize = 64;
 
 impl Page {
+    fn new() -> Self {
+        Self { hints: Vec::new(), next: 0, is_sorted: true, earliest: i64::MAX, timers: 0 }
+    }
+
+    fn push(&mut self, timer: Timer) {
+        self.is_sorted &= self.hints.last().is_none_or(|last| last.0 <= timer.0);
+        self.earliest = self.earliest.min(timer.0);
+        self.hints.push(timer);
+        self.timers += 1;
+    }
+
+    fn is_cluttered(&self) -> bool {
+        self.hints.len() > CLEARED_AT_MIN.max(2 * self.timers)
+    }
+
+    /// Drops the hints whose timers are gone, and all but one of a timer that was deleted and
+    /// registered again.
+    fn clear(&mut self, by_slot: &[Times]) {
+        self.hints.drain(..std::mem::take(&mut self.next));
+        self.hints.retain(|hint| is_registered(by_slot, *hint));
+        self.hints.sort_unstable();
+        self.hints.dedup();
+        self.is_sorted = true;
+    }
+
     fn sort(&mut self) {
-        if !self.sorted {
-            self.hints.sort_unstable_by(|a, b| b.cmp(a));
-            // A timer that was deleted and registered again has two hints.
-            self.hints.dedup();
-            self.sorted = true;
+        if !std::mem::replace(&mut self.is_sorted, true) {
+            self.hints[self.next..].sort_by_key(|(timestamp, _)| *timestamp);
         }
+    }
+
+    /// The hints up to a time, in order.
+    fn up_to(&mut self, time: i64) -> &[Timer] {
+        if self.earliest > time {
+            return &[];
+        }
+        self.sort();
+        let left = &self.hints[self.next..];
+        &left[..left.partition_point(|(timestamp, _)| *timestamp <= time)]
     }
 }
 
@@ -122,13 +161,10 @@ impl Timers {
             return false;
         }
         self.len += 1;
-        let page = self.pages.entry(timestamp >> PAGE_SHIFT).or_default();
-        page.sorted = false;
-        page.hints.push((timestamp, slot));
-        if page.hints.len() > page.cleared_at.max(CLEARED_AT_MIN) {
-            page.sort();
-            page.hints.retain(|hint| is_registered(&self.by_slot, *hint));
-            page.cleared_at = 2 * page.hints.len();
+        let page = self.pages.entry(timestamp >> PAGE_SHIFT).or_insert_with(Page::new);
+        page.push((timestamp, slot));
+        if page.is_cluttered() {
+            page.clear(&self.by_slot);
         }
         true
     }
@@ -137,7 +173,15 @@ impl Timers {
     pub fn delete(&mut self, slot: Slot, timestamp: i64) -> bool {
         let removed =
             self.by_slot.get_mut(slot.index()).is_some_and(|times| times.remove(timestamp));
-        self.len -= usize::from(removed);
+        if removed {
+            self.len -= 1;
+            let number = timestamp >> PAGE_SHIFT;
+            let page = self.pages.get_mut(&number).expect("a timer is on its page");
+            page.timers -= 1;
+            if page.timers == 0 {
+                self.pages.remove(&number);
+            }
+        }
         removed
     }
 
@@ -170,34 +214,44 @@ impl Timers {
         }
     }
 
-    /// The earliest timer, by time and then by slot. It stays.
-    pub fn first(&mut self) -> Option<Timer> {
-        loop {
-            let mut entry = self.pages.first_entry()?;
-            let page = entry.get_mut();
-            page.sort();
-            while let Some(&hint) = page.hints.last() {
-                if is_registered(&self.by_slot, hint) {
-                    return Some(hint);
-                }
-                page.hints.pop();
-            }
-            entry.remove();
+    /// The earliest timer that is due at `time`. It stays.
+    pub fn first_due(&mut self, time: i64) -> Option<Timer> {
+        let page = self.pages.values_mut().next()?;
+        if page.earliest > time {
+            return None;
         }
+        page.sort();
+        // On each page is a timer, and of each timer a hint that has not been passed.
+        while !is_registered(&self.by_slot, page.hints[page.next]) {
+            page.next += 1;
+        }
+        let first = page.hints[page.next];
+        page.earliest = first.0;
+        (first.0 <= time).then_some(first)
     }
 
-    /// Calls `visit` with each timer due at `time`, in no certain order across pages' ends. They
-    /// stay.
+    /// Calls `visit` with each timer due at `time`, in no certain order across pages' ends, and with
+    /// some twice. They stay.
     pub fn for_each_due(&mut self, time: i64, mut visit: impl FnMut(i64, Slot)) {
         for (_, page) in self.pages.range_mut(..=time >> PAGE_SHIFT) {
-            page.sort();
-            let due = page.hints.iter().rev().take_while(|(timestamp, _)| *timestamp <= time);
-            for &hint in due {
+            for &hint in page.up_to(time) {
                 if is_registered(&self.by_slot, hint) {
                     visit(hint.0, hint.1);
                 }
             }
         }
+    }
+
+    /// The slots of timers that are due at `time`, about the first `most`. They need not be there
+    /// any more.
+    pub fn upcoming(&mut self, time: i64, most: usize) -> impl Iterator<Item = Slot> {
+        let due = self.pages.values_mut().next().map_or(&[][..], |page| page.up_to(time));
+        due.iter().take(most).map(|(_, slot)| *slot)
+    }
+
+    /// Starts to bring what is known of some keys into the cache.
+    pub fn prefetch(&self, slots: &[Slot]) {
+        slots.iter().filter_map(|slot| self.by_slot.get(slot.index())).for_each(prefetch);
     }
 }
 
@@ -220,7 +274,7 @@ mod tests {
             timers.register(Slot(1), end);
             assert!(timers.delete(Slot(1), end));
         }
-        assert_eq!((timers.len(), timers.first()), (1, Some((1, Slot(0)))));
+        assert_eq!((timers.len(), timers.first_due(i64::MAX)), (1, Some((1, Slot(0)))));
         let hints: usize = timers.pages.values().map(|page| page.hints.len()).sum();
         assert!(hints <= 4 * CLEARED_AT_MIN, "{hints} hints");
     }
@@ -238,9 +292,12 @@ mod tests {
                         prop_assert_eq!(timers.delete(timer.1, timestamp), model.remove(&timer));
                     }
                     2 => {
-                        prop_assert_eq!(timers.first(), model.first().copied());
-                        if let Some(first) = model.pop_first() {
-                            prop_assert!(timers.delete(first.1, first.0));
+                        let first = timers.first_due(timestamp);
+                        let earliest: Option<&Timer> = model.first();
+                        let expected = earliest.filter(|first| first.0 <= timestamp);
+                        prop_assert_eq!(first.map(|first| first.0), expected.map(|one| one.0));
+                        if let Some(first) = first {
+                            prop_assert!(model.remove(&first) && timers.delete(first.1, first.0));
                         }
                     }
                     3 => {

@@ -34,25 +34,27 @@ impl<'a> Fields<'a> {
         self.rest.is_some_and(|rest| rest.is_empty() || rest[0] == b',')
     }
 
-    /// Takes the next field, None if there is none.
+    /// Takes the next field if it is not quoted. None and nothing taken if it is, or there is none.
     #[inline]
+    pub(super) fn next_plain(&mut self) -> Option<&'a [u8]> {
+        let rest = self.rest.filter(|rest| rest.first() != Some(&b'"'))?;
+        self.taken += 1;
+        let Some(comma) = find_comma(rest) else {
+            self.rest = None;
+            return Some(rest);
+        };
+        self.rest = Some(&rest[comma + 1..]);
+        Some(&rest[..comma])
+    }
+
+    /// Takes the next field, None if there is none.
     pub(super) fn next(&mut self) -> Result<Option<Cow<'a, [u8]>>, Problem> {
+        if let Some(field) = self.next_plain() {
+            return Ok(Some(Cow::Borrowed(field)));
+        }
         let Some(rest) = self.rest else { return Ok(None) };
         self.taken += 1;
-        if rest.first() == Some(&b'"') {
-            return self.next_quoted(rest).map(Some);
-        }
-        let field = match find_comma(rest) {
-            Some(comma) => {
-                self.rest = Some(&rest[comma + 1..]);
-                &rest[..comma]
-            }
-            None => {
-                self.rest = None;
-                rest
-            }
-        };
-        Ok(Some(Cow::Borrowed(field)))
+        self.next_quoted(rest).map(Some)
     }
 
     /// Takes a field whose first byte is a quote. Inside it, two quotes stand for one.

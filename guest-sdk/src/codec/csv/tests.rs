@@ -128,6 +128,15 @@ proptest! {
     }
 
     #[test]
+    fn floats_are_those_that_the_standard_library_reads(
+        text in "-?[0-9]{0,10}(\\.[0-9]{0,10})?(e-?[0-9]{1,2})?"
+    ) {
+        let expected = text.parse::<f64>().ok().map(f64::to_bits);
+        let found = Csv::<f64>::decode(text.as_bytes()).ok().map(|Csv(value)| value.to_bits());
+        prop_assert_eq!(found, expected);
+    }
+
+    #[test]
     fn never_panics(line: Vec<u8>) {
         let _ = Csv::<(&str, String, Option<i64>)>::decode(&line);
         let _ = Csv::<Vec<String>>::decode(&line);

@@ -59,8 +59,10 @@ fn threads() -> Env {
     let processors = available_parallelism().map_or(1, |count| count.get());
     let processors = i32::try_from(processors).unwrap_or(i32::MAX);
     let mut threads = Env::new().expect("RocksDB always has an environment");
-    // All stores flush at the same time: at a barrier, and are waited for.
+    // All stores flush at the same time, after a barrier.
     threads.set_high_priority_background_threads(processors);
+    // Nobody waits for a flush, but records may wait for a processor.
+    threads.lower_high_priority_thread_pool_cpu_priority();
     // Compactions leave room for those who process records.
     threads.set_low_priority_background_threads((processors / 2).max(1));
     threads

@@ -16,7 +16,9 @@ use super::frozen::View;
 use super::{Memory, key, options};
 use crate::error::{Error, Result};
 use crate::model::Packed;
-use crate::state::{FrozenEntries, Lifetimes, LocalFile, LocalTables, Scanned, Store, StoredKey};
+use crate::state::{
+    Freezing, FrozenEntries, Lifetimes, LocalFile, LocalTables, Scanned, Store, StoredKey,
+};
 
 /// The only column family. Multi-get asks for it by name.
 const COLUMN_FAMILY: &str = "default";
@@ -37,6 +39,8 @@ pub struct RocksDbStore {
     keys: Packed,
     /// How often tables have been frozen.
     frozen: u32,
+    /// The last time, if it is not known to have been done.
+    freezing: Option<Freezing>,
 }
 
 impl RocksDbStore {
@@ -71,6 +75,7 @@ impl RocksDbStore {
             write_options: options::of_writes(),
             keys: Packed::default(),
             frozen: 0,
+            freezing: None,
         })
     }
 
@@ -95,43 +100,57 @@ impl RocksDbStore {
             }
             match self.db.write_opt(batch, &self.write_options) {
                 Err(cause) if cause.kind() == ErrorKind::Incomplete => {
-                    self.wait_while("write", || self.is_full())?;
+                    wait_while(&self.db, "write", is_full)?;
                 }
                 done => return done.map_err(|cause| failed("write", &self.folder, cause)),
             }
         }
     }
+}
 
-    /// Waits while RocksDB would. If a flush or compaction fails because the disk is full, RocksDB
-    /// tries again until there is room, and whoever waits within RocksDB waits as long. So nobody
-    /// does: this ends with the first failure.
-    fn wait_while(&self, verb: &str, is_busy: impl Fn() -> bool) -> Result<()> {
-        let mut options = WaitForCompactOptions::default();
-        options.set_timeout(WAIT_MICROS);
-        while is_busy() {
-            match self.db.wait_for_compact(&options) {
-                Err(cause) if cause.kind() == ErrorKind::TimedOut => {}
-                done => done.map_err(|cause| failed(verb, &self.folder, cause))?,
-            }
+/// Waits while RocksDB would. If a flush or compaction fails because the disk is full, RocksDB tries
+/// again until there is room, and whoever waits within RocksDB waits as long. So nobody does: this
+/// ends with the first failure.
+fn wait_while(db: &DB, verb: &str, is_busy: impl Fn(&DB) -> bool) -> Result<()> {
+    let mut options = WaitForCompactOptions::default();
+    options.set_timeout(WAIT_MICROS);
+    while is_busy(db) {
+        match db.wait_for_compact(&options) {
+            Err(cause) if cause.kind() == ErrorKind::TimedOut => {}
+            done => done.map_err(|cause| failed(verb, db.path(), cause))?,
         }
-        Ok(())
     }
+    Ok(())
+}
 
-    fn is_full(&self) -> bool {
-        self.count(IS_WRITE_STOPPED) != 0
-    }
+fn is_full(db: &DB) -> bool {
+    count(db, IS_WRITE_STOPPED) != 0
+}
 
-    /// Whether RocksDB would wait before it begins a flush.
-    fn is_flushing(&self) -> bool {
-        self.count(NUM_IMMUTABLE_MEM_TABLE) > 0
-            || self.count(&num_files_at_level(0)) + 1 >= options::NEW_FILES_MAX
-    }
+/// Whether RocksDB would wait before it begins a flush.
+fn is_flushing(db: &DB) -> bool {
+    count(db, NUM_IMMUTABLE_MEM_TABLE) > 0
+        || count(db, &num_files_at_level(0)) + 1 >= options::NEW_FILES_MAX
+}
 
-    /// A number that RocksDB knows of itself.
-    fn count(&self, property: &PropName) -> u32 {
-        let value = self.db.property_value(property).ok().flatten();
-        value.and_then(|value| value.parse().ok()).expect("every RocksDB has these properties")
-    }
+/// A number that RocksDB knows of itself.
+fn count(db: &DB, property: &PropName) -> u32 {
+    let value = db.property_value(property).ok().flatten();
+    value.and_then(|value| value.parse().ok()).expect("every RocksDB has these properties")
+}
+
+/// Makes a store's files up to now appear in another folder, as hard links.
+fn freeze(db: &DB, folder: PathBuf) -> Result<LocalTables> {
+    wait_while(db, "freeze", is_flushing)?;
+    let mut tables = LocalTables { folder, files: Vec::new() };
+    Checkpoint::new(db)
+        .and_then(|checkpoint| checkpoint.create_checkpoint(&tables.folder))
+        .map_err(|cause| failed("freeze", db.path(), cause))?;
+    tables.files = files_of(&tables.folder).map_err(|cause| {
+        let message = format!("cannot list {}", tables.folder.display());
+        Error::storage(message).caused_by(cause)
+    })?;
+    Ok(tables)
 }
 
 impl Store for RocksDbStore {
@@ -182,6 +201,7 @@ impl Store for RocksDbStore {
     }
 
     fn write(&mut self, changes: &mut [(StoredKey<'_>, Option<&[u8]>)]) -> Result<()> {
+        self.finish_freezing();
         // Neighbours in a write buffer are found faster one after the other.
         changes.sort_by_key(|(key, _)| *key);
         let mut start = 0;
@@ -197,20 +217,25 @@ impl Store for RocksDbStore {
         Ok(())
     }
 
-    fn freeze_tables(&mut self) -> Result<LocalTables> {
-        self.wait_while("freeze", || self.is_flushing())?;
+    fn freeze_tables(&mut self) -> Freezing {
+        self.finish_freezing();
         let mut folder = OsString::from(&self.folder);
         folder.push(format!(".frozen-{}", self.frozen));
         self.frozen += 1;
-        let mut tables = LocalTables { folder: folder.into(), files: Vec::new() };
-        Checkpoint::new(&self.db)
-            .and_then(|checkpoint| checkpoint.create_checkpoint(&tables.folder))
-            .map_err(|cause| failed("freeze", &self.folder, cause))?;
-        tables.files = files_of(&tables.folder).map_err(|cause| {
-            let message = format!("cannot list {}", tables.folder.display());
-            Error::storage(message).caused_by(cause)
-        })?;
-        Ok(tables)
+        let db = Arc::clone(&self.db);
+        let freezing = Freezing::new(move || freeze(&db, folder.into()));
+        self.freezing = Some(freezing.clone());
+        freezing
+    }
+
+    fn is_freezing(&self) -> bool {
+        self.freezing.as_ref().is_some_and(|freezing| !freezing.is_done())
+    }
+
+    fn finish_freezing(&mut self) {
+        if let Some(freezing) = self.freezing.take() {
+            freezing.run();
+        }
     }
 
     fn freeze_entries(&mut self) -> Result<Box<dyn FrozenEntries>> {

@@ -118,7 +118,7 @@ fn a_view_stays_as_it_was_and_goes_to_another_thread() {
     let view = store.freeze_entries().unwrap();
     store.write(&mut [(stored(0, 0, &0_u32.to_le_bytes()), None)]).unwrap();
     put(&mut store, b"new", b"x").unwrap();
-    store.freeze_tables().unwrap();
+    store.freeze_tables().take().unwrap();
     // The view keeps the files open that it reads.
     drop(store);
     assert_eq!(thread::spawn(|| entries_of(view)).join().unwrap(), before);
@@ -129,9 +129,9 @@ fn a_second_checkpoint_shares_the_tables_of_the_first() {
     let folder = Folder::new();
     let mut store = new_store(&folder);
     fill(&mut store, 10_000);
-    let first = store.freeze_tables().unwrap();
+    let first = store.freeze_tables().take().unwrap();
     put(&mut store, b"new", b"x").unwrap();
-    let second = store.freeze_tables().unwrap();
+    let second = store.freeze_tables().take().unwrap();
     let (old, new) = (sizes(&first, true), sizes(&second, true));
     assert!(!old.is_empty());
     assert_eq!(new.len(), old.len() + 1);
@@ -200,12 +200,12 @@ fn groups_come_from_the_files_of_several_stores() {
     for (name, groups) in [("a", 20..64), ("b", 64..80), ("c", 200..300)] {
         let mut source = RocksDbStore::create(&folder.join(name), &memory, &forever()).unwrap();
         let entries = fill(&mut source, 20_000);
-        let tables = source.freeze_tables().unwrap();
+        let tables = source.freeze_tables().take().unwrap();
         target.import(&tables.folder, &groups).unwrap();
         expected.extend(entries.into_iter().filter(|((group, ..), _)| groups.contains(group)));
     }
     assert_eq!(entries_of(target.freeze_entries().unwrap()), expected);
-    let tables = target.freeze_tables().unwrap();
+    let tables = target.freeze_tables().take().unwrap();
     assert_eq!(entries_in(&tables.folder, &ALL).unwrap(), expected);
 }
 
@@ -215,12 +215,12 @@ fn a_disk_that_fails_is_told_and_stays_told() {
     let mut store = new_store(&folder);
     put(&mut store, b"a", b"1").unwrap();
     fs::remove_dir_all(folder.join("count-0")).unwrap();
-    let error = store.freeze_tables().unwrap_err();
+    let error = store.freeze_tables().take().unwrap_err();
     assert!(error.message.starts_with("cannot freeze the state in "), "{error}");
     assert!(error.message.ends_with("count-0") && error.source.is_some(), "{error}");
     assert_eq!(error.kind, ErrorKind::Storage);
     put(&mut store, b"b", b"2").unwrap_err();
-    store.freeze_tables().unwrap_err();
+    store.freeze_tables().take().unwrap_err();
 }
 
 #[test]
@@ -242,7 +242,7 @@ fn files_that_are_not_those_of_a_checkpoint_are_refused() {
     let mut store = new_store(&folder);
     fill(&mut store, 10_000);
     let mut damage = |name: &str, break_file: &dyn Fn(&Path)| -> Error {
-        let tables = store.freeze_tables().unwrap();
+        let tables = store.freeze_tables().take().unwrap();
         let file = tables.files.iter().find(|file| file.name.contains(name)).unwrap();
         // Not the hard link, which is the store's own file too.
         let path = tables.folder.join(&file.name);
@@ -277,7 +277,7 @@ fn files_that_are_not_those_of_a_checkpoint_are_refused() {
 fn an_empty_store_can_be_frozen_and_opened() {
     let folder = Folder::new();
     let memory = Memory::new(MEMORY_BYTES, 1);
-    let tables = new_store(&folder).freeze_tables().unwrap();
+    let tables = new_store(&folder).freeze_tables().take().unwrap();
     assert!(entries_in(&tables.folder, &ALL).unwrap().is_empty());
     let mut opened = RocksDbStore::open(&tables.folder, &memory, &forever()).unwrap();
     opened.import(&tables.folder, &ALL).unwrap();
@@ -348,7 +348,7 @@ impl Pair<'_> {
                 self.views.push((view, self.model.clone()));
             }
             Step::FreezeTables => {
-                let tables = self.store().freeze_tables().unwrap();
+                let tables = self.store().freeze_tables().take().unwrap();
                 assert_eq!(entries_in(&tables.folder, &ALL).unwrap(), self.model);
                 self.tables = Some((tables, self.model.clone()));
             }
@@ -445,7 +445,7 @@ fn what_has_expired_goes_when_files_are_compacted() {
     let mut store = RocksDbStore::create(&folder.join("count-0"), &memory, &lifetimes).unwrap();
     put(&mut store, b"old", &5_i64.to_le_bytes()).unwrap();
     put(&mut store, b"young", &6_i64.to_le_bytes()).unwrap();
-    store.freeze_tables().unwrap();
+    store.freeze_tables().take().unwrap();
     lifetimes.set_clocks(0, 15);
     store.compaction()();
     let mut left = Vec::new();
@@ -461,7 +461,7 @@ fn a_view_keeps_what_expires_after_it_was_taken() {
     let mut store = RocksDbStore::create(&folder.join("count-0"), &memory, &lifetimes).unwrap();
     // One is in a file, one is not.
     put(&mut store, b"a", &5_i64.to_le_bytes()).unwrap();
-    store.freeze_tables().unwrap();
+    store.freeze_tables().take().unwrap();
     put(&mut store, b"b", &5_i64.to_le_bytes()).unwrap();
     lifetimes.set_clocks(0, 14);
     let view = store.freeze_entries().unwrap();

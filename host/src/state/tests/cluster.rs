@@ -298,7 +298,7 @@ impl<'a> Cluster<'a> {
         }
         for partition in &mut self.partitions {
             // Writes what is in memory only.
-            drop(partition.begin(SnapshotForm::Canonical));
+            drop(partition.dump());
             partition.compact();
             for ((key, state), content) in partition.dump().read().0 {
                 let ttl = self.declared.states[state].ttl;

@@ -334,9 +334,14 @@ impl<'a> Chain<'a> {
 
     /// All entries, column by column.
     fn entries(&mut self) -> Vec<Vec<u8>> {
-        let frozen = self.keyed.begin_snapshot(SnapshotForm::Canonical).unwrap();
+        self.keyed.begin_snapshot(SnapshotForm::Canonical).unwrap();
         let mut all = Vec::new();
-        while !self.keyed.advance_snapshot(&mut |_, entries| all.push(entries)) {}
+        let frozen = loop {
+            let hand_on = &mut |_, entries| all.push(entries);
+            if let Some(frozen) = self.keyed.advance_snapshot(hand_on).unwrap() {
+                break frozen;
+            }
+        };
         if let Frozen::Entries(entries) = frozen {
             let add = &mut |_, entry: Entry<'_>| {
                 let mut bytes = Vec::new();

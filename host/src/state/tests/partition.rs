@@ -12,8 +12,8 @@ use crate::model::{KeyGroup, KeyHash, Packed, StateDeclaration, StateKind};
 use crate::state::entry::{self, Entry, EntryKind};
 use crate::state::rocksdb::{Memory, RocksDbStore, WorkingFolder, read_tables};
 use crate::state::{
-    Fate, Frozen, FrozenEntries, KeyedState, Layout, Lifetimes, LocalTables, Slot, SnapshotForm,
-    Stamps, StateSettings,
+    Fate, Frozen, KeyedState, Layout, Lifetimes, LocalTables, Slot, SnapshotForm, Stamps,
+    StateSettings,
 };
 
 /// Key groups of all partitions together.
@@ -122,8 +122,8 @@ pub(super) struct Image {
 /// A snapshot of one partition under way.
 pub(super) struct Copying {
     image: Image,
-    frozen: Option<Box<dyn FrozenEntries>>,
-    is_copied: bool,
+    /// Once all has been copied.
+    frozen: Option<Frozen>,
 }
 
 impl Partition {
@@ -255,25 +255,19 @@ impl Partition {
     pub(super) fn begin(&mut self, form: SnapshotForm) -> Copying {
         let (groups, declared) = (self.groups.clone(), self.declared.clone());
         let layout = self.keyed.layout().clone();
-        let mut image = Image { groups, declared, layout, entries: Vec::new(), tables: None };
-        let mut frozen = None;
-        match self.keyed.begin_snapshot(form).unwrap() {
-            Frozen::Nothing => {}
-            Frozen::Tables(tables) => image.tables = Some(tables),
-            Frozen::Entries(entries) => frozen = Some(entries),
-        }
-        Copying { image, frozen, is_copied: false }
+        let image = Image { groups, declared, layout, entries: Vec::new(), tables: None };
+        self.keyed.begin_snapshot(form).unwrap();
+        Copying { image, frozen: None }
     }
 
     /// Goes on with a snapshot. Returns whether all has been copied.
     pub(super) fn advance(&mut self, copying: &mut Copying) -> bool {
-        let Copying { image, is_copied, .. } = copying;
-        if !*is_copied {
-            *is_copied = self
-                .keyed
-                .advance_snapshot(&mut |group, entries| image.entries.push((group.0, entries)));
+        let Copying { image, frozen } = copying;
+        if frozen.is_none() {
+            let hand_on = &mut |group: KeyGroup, entries| image.entries.push((group.0, entries));
+            *frozen = self.keyed.advance_snapshot(hand_on).unwrap();
         }
-        *is_copied
+        frozen.is_some()
     }
 
     /// All that the partition has, by way of a snapshot of its own.
@@ -289,16 +283,19 @@ impl Partition {
 impl Copying {
     /// The whole image, once all has been copied.
     pub(super) fn finish(self) -> Image {
-        let Self { mut image, frozen, is_copied } = self;
-        assert!(is_copied);
-        if let Some(frozen) = frozen {
-            let add = &mut |group: KeyGroup, entry: Entry<'_>| {
-                let mut bytes = Vec::new();
-                entry::push(&mut bytes, entry);
-                image.entries.push((group.0, bytes));
-                Ok(())
-            };
-            frozen.for_each(add).unwrap();
+        let Self { mut image, frozen } = self;
+        match frozen.expect("all has been copied") {
+            Frozen::Nothing => {}
+            Frozen::Tables(freezing) => image.tables = Some(freezing.take().unwrap()),
+            Frozen::Entries(entries) => {
+                let add = &mut |group: KeyGroup, entry: Entry<'_>| {
+                    let mut bytes = Vec::new();
+                    entry::push(&mut bytes, entry);
+                    image.entries.push((group.0, bytes));
+                    Ok(())
+                };
+                entries.for_each(add).unwrap();
+            }
         }
         image
     }

@@ -59,6 +59,7 @@ impl Cluster<'_> {
         let mut due = Vec::new();
         keyed.for_each_due_in_call(time, |at, local| due.push((at, &keys[local as usize])));
         due.sort();
+        due.dedup();
         let is_due = |(is_event, at, key): &&(bool, i64, Vec<u8>)| {
             *is_event && *at <= time && keys[..part.len()].contains(key)
         };
@@ -107,8 +108,8 @@ fn take_due(
     let (mut slots, mut timers) = (Vec::new(), Vec::new());
     keyed.keys.begin_call();
     while slots.len() < most {
-        let Some((at, slot)) = keyed.timers(domain).first() else { break };
-        if at > time || keyed.keys.local(slot).is_some() {
+        let Some((at, slot)) = keyed.timers(domain).first_due(time) else { break };
+        if keyed.keys.local(slot).is_some() {
             break;
         }
         keyed.keys.set_local(slot, 0);
