@@ -98,17 +98,18 @@ impl Cell {
         self.job.inputs.iter().map(|input| input.path(folder, self.settings)).collect()
     }
 
+    /// Whether state does not fit the budget of the backend on disk.
+    pub fn has_many_keys(&self) -> bool {
+        self.settings.keys >= MANY_KEYS
+    }
+
     /// The budget of the backend on disk, the same for Tidegate and Flink.
     pub fn budget_mib(&self) -> u64 {
-        if self.settings.keys >= MANY_KEYS { 64 } else { 256 }
+        if self.has_many_keys() { 64 } else { 256 }
     }
 
     /// The heap of Flink: what it needs for this many keys, with room for the collector.
     pub fn heap_mib(&self) -> u64 {
-        if self.settings.keys >= MANY_KEYS && self.backend == Backend::Hashmap {
-            8192
-        } else {
-            2048
-        }
+        if self.has_many_keys() && self.backend == Backend::Hashmap { 8192 } else { 2048 }
     }
 }

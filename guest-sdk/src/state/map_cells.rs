@@ -374,7 +374,11 @@ impl MapCursor {
 }
 
 /// The place of `map_key` among entries that are ascending by key, or where it would be.
+#[inline]
 fn find(entries: &[Change], bytes: &[u8], map_key: &[u8]) -> Result<usize, usize> {
+    if entries.is_empty() {
+        return Err(0);
+    }
     entries.binary_search_by(|entry| entry.key.of(bytes).cmp(map_key))
 }
 

@@ -77,9 +77,9 @@ impl Packed {
         let (from, to) = (other.start(range.start), other.ends[range.end - 1] as usize);
         let base = self.bytes.len();
         self.bytes.extend_from_slice(&other.bytes[from..to]);
-        let end = |&end: &u32| {
-            u32::try_from(base + end as usize - from).expect("a batch stays far below 4 GiB")
-        };
+        // Ends never decrease, so none is past the last.
+        u32::try_from(self.bytes.len()).expect("a batch stays far below 4 GiB");
+        let end = |&end: &u32| (base + end as usize - from) as u32;
         self.ends.extend(other.ends[range].iter().map(end));
     }
 }

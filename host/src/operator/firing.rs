@@ -137,7 +137,6 @@ impl Operator {
                     self.settings.rejections.reject(&Rejected { fault: &fault, key, cause })?;
                 }
             }
-            self.touched.append(&mut self.firing.slots);
             if matches!(place, Place::WithinSegment(_)) {
                 continue;
             }
@@ -145,7 +144,7 @@ impl Operator {
             if matches!(place, Place::BetweenBatches) {
                 // Within a batch its keys must keep their slots, even if they lose their state for
                 // a moment.
-                self.state.keyed.sweep(self.touched.drain(..));
+                self.state.keyed.sweep();
                 self.state.keyed.trim()?;
                 if alone == 0 && out.is_large() {
                     return Ok(Firings::More);

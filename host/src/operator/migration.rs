@@ -148,7 +148,7 @@ impl Operator {
     pub fn settle_some(&mut self) -> Result<bool> {
         let Some(slots) = self.state.keyed.next_unsettled(KEYS_A_STEP)? else { return Ok(false) };
         self.migrate(&slots)?;
-        self.state.keyed.sweep(slots);
+        self.state.keyed.sweep();
         self.state.keyed.trim()?;
         Ok(!self.state.keyed.is_settled())
     }

@@ -41,15 +41,18 @@ pub(super) struct FiredAt {
 }
 
 impl FiredColumn {
+    fn is_sorted(&self) -> bool {
+        self.at.is_sorted_by_key(|at| (at.before, at.order))
+    }
+
     /// The outputs in order. Timers of one key fire in order, so equals stay as they are.
     fn sorted(&self) -> Vec<u32> {
         let mut indexes: Vec<u32> = (0..self.at.len() as u32).collect();
-        let place = |index: &u32| {
-            let at = &self.at[*index as usize];
-            (at.before, at.order)
-        };
-        if !indexes.is_sorted_by_key(place) {
-            indexes.sort_by_key(place);
+        if !self.is_sorted() {
+            indexes.sort_by_key(|index| {
+                let at = &self.at[*index as usize];
+                (at.before, at.order)
+            });
         }
         indexes
     }
@@ -81,9 +84,10 @@ impl Outputs {
         for column in columns {
             let out = &mut self.batches[column.output];
             out.values.extend(&column.values, 0..column.values.len());
-            for &origin in &column.origins {
-                push_origin(out, batch, segment.start + origin as usize);
-            }
+            let origins = || column.origins.iter().map(|origin| segment.start + *origin as usize);
+            out.timestamps.extend(origins().map(|origin| batch.timestamps[origin]));
+            out.watermarks.extend(origins().map(|origin| batch.watermarks[origin]));
+            out.lines.extend(origins().map(|origin| batch.lines[origin]));
             out.split.clone_from(&batch.split);
         }
     }
@@ -129,6 +133,15 @@ impl Outputs {
     /// waits. `watermark` was in force before they were due.
     pub(super) fn add_timers(&mut self, fired: &mut Fired, settled: i64, watermark: i64) {
         for (column, out) in fired.columns.iter_mut().zip(&mut self.batches) {
+            // Nearly always all is in order and settled.
+            if column.is_sorted() && column.at.last().is_none_or(|last| last.order <= settled) {
+                out.values.extend(&column.values, 0..column.values.len());
+                out.timestamps.extend(column.at.iter().map(|at| at.timestamp));
+                out.watermarks.resize(out.timestamps.len(), watermark);
+                out.lines.resize(out.timestamps.len(), 0);
+                column.clear();
+                continue;
+            }
             let mut rest = FiredColumn::default();
             for index in column.sorted() {
                 let (at, value) = (column.at[index as usize], column.values.get(index as usize));

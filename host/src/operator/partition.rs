@@ -69,8 +69,6 @@ pub struct Operator {
     pub(super) firing: Firing,
     /// Timers that were registered after their time, and have not fired yet.
     pub(super) overdue: Overdue,
-    /// Keys whose timers fired since keys were last swept.
-    pub(super) touched: Vec<Slot>,
     /// A function that runs beside this one for comparison.
     pub(super) shadow: Option<Box<Shadow>>,
 }
@@ -107,7 +105,6 @@ impl Operator {
             fired,
             firing: Firing::default(),
             overdue: Overdue::default(),
-            touched: Vec::new(),
             shadow: None,
         })
     }
@@ -199,7 +196,7 @@ impl Operator {
                 }
             }
         }
-        self.state.keyed.sweep(slots.iter().copied().chain(self.touched.drain(..)));
+        self.state.keyed.sweep();
         self.state.keyed.trim()?;
         self.state.keyed.clean_up(start - first);
         self.slots = slots;

@@ -317,8 +317,8 @@ impl Cache {
         for slot in evicted {
             columns.iter_mut().for_each(|column| column.set(slot, None));
             keys.release(slot);
-            keys.sweep(slot);
         }
+        keys.sweep();
         Ok(self.bytes <= self.budget)
     }
 }

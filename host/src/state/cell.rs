@@ -228,14 +228,15 @@ pub(super) fn find(map: &[u8], key: &[u8]) -> Range<usize> {
 
 pub(super) fn map_put(map: &mut impl Buffer, key: &[u8], value: &[u8]) {
     let place = find(map.bytes(), key);
+    // An entry of the same key with a value of the same length.
+    if place.len() == 8 + key.len() + value.len() {
+        map.bytes()[place.end - value.len()..place.end].copy_from_slice(value);
+        return;
+    }
     let mut entry = SmallVec::<[u8; 64]>::new();
     append(&mut entry, key);
     append(&mut entry, value);
-    if place.len() == entry.len() {
-        map.bytes()[place].copy_from_slice(&entry);
-    } else {
-        map.replace(place, &entry);
-    }
+    map.replace(place, &entry);
 }
 
 pub(super) fn map_remove(map: &mut impl Buffer, key: &[u8]) {

@@ -14,6 +14,8 @@ use crate::model::{Packed, StateKind};
 pub(super) struct Column {
     kind: StateKind,
     cells: Vec<Option<Cell>>,
+    /// No cell has more bytes.
+    longest: usize,
 }
 
 /// One change to one state, as in the contract, of a key that the caller has found.
@@ -60,7 +62,7 @@ pub(super) enum Effect {
 
 impl Column {
     pub(super) fn new(kind: StateKind) -> Self {
-        Self { kind, cells: Vec::new() }
+        Self { kind, cells: Vec::new(), longest: 0 }
     }
 
     /// The kind of its cells.
@@ -91,6 +93,7 @@ impl Column {
 
     /// Puts a whole cell in place, or none.
     pub(super) fn set(&mut self, slot: Slot, encoded: Option<&[u8]>) {
+        self.longest = self.longest.max(encoded.map_or(0, <[u8]>::len));
         self.cells[slot.index()] = encoded.map(|encoded| Cell::of(self.kind, encoded));
     }
 
@@ -140,6 +143,7 @@ impl Column {
         let cell = &mut self.cells[change.slot.index()];
         let before = cell.is_some();
         cell::apply(cell, self.kind, change.operation, change.entry);
+        self.longest = self.longest.max(cell.as_ref().map_or(0, Cell::len));
         match (before, cell.is_some()) {
             (false, true) => Effect::Appeared,
             (true, false) => Effect::Vanished,
@@ -154,14 +158,13 @@ impl Column {
         changes: impl Iterator<Item = StateChange<'a>> + Clone,
         bytes_max: usize,
     ) -> Option<(Slot, usize)> {
-        let before = |slot: Slot| self.cells.get(slot.index()).and_then(Option::as_ref);
-        // What all changes add to the largest state is a bound that nearly always settles it. Each
+        // What all changes add to the longest cell is a bound that nearly always settles it. Each
         // entry of a list or map comes with at most eight bytes of lengths.
         let added: usize = changes.clone().map(|change| change.entry.len() + 8).sum();
-        let largest = changes.clone().filter_map(|change| before(change.slot).map(Cell::len)).max();
-        if added + largest.unwrap_or(0) <= bytes_max {
+        if added + self.longest <= bytes_max {
             return None;
         }
+        let before = |slot: Slot| self.cells.get(slot.index()).and_then(Option::as_ref);
         let mut after = std::collections::BTreeMap::new();
         for change in changes {
             let cell = after.entry(change.slot).or_insert_with(|| before(change.slot).cloned());

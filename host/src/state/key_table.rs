@@ -26,6 +26,8 @@ pub struct KeyTable {
     index: HashTable<Entry>,
     rows: Vec<Row>,
     free: Vec<Slot>,
+    /// Every key without state and timers, and others.
+    idle: Vec<Slot>,
     /// Which call `Row::local` belongs to.
     call: u32,
 }
@@ -73,6 +75,7 @@ impl KeyTable {
         };
         let rehash = |entry: &Entry| entry.hash.spread();
         self.index.insert_unique(hash.spread(), Entry { hash, slot }, rehash);
+        self.idle.push(slot);
         slot
     }
 
@@ -144,18 +147,26 @@ impl KeyTable {
 
     /// Counts a state or timer of the key less.
     pub fn release(&mut self, slot: Slot) {
-        self.rows[slot.index()].uses -= 1;
+        let row = &mut self.rows[slot.index()];
+        row.uses -= 1;
+        if row.uses == 0 {
+            self.idle.push(slot);
+        }
     }
 
-    /// Removes the key if it has no state and no timer.
-    pub fn sweep(&mut self, slot: Slot) {
-        let row = &self.rows[slot.index()];
-        if row.uses > 0 {
-            return;
-        }
-        if let Ok(entry) = self.index.find_entry(row.hash.spread(), |entry| entry.slot == slot) {
-            entry.remove();
-            self.free.push(slot);
+    /// Removes the keys that have no state and no timer.
+    pub fn sweep(&mut self) {
+        for slot in self.idle.drain(..) {
+            let row = &self.rows[slot.index()];
+            if row.uses > 0 {
+                continue;
+            }
+            // A key can be idle more than once.
+            let is_key = |entry: &Entry| entry.slot == slot;
+            if let Ok(entry) = self.index.find_entry(row.hash.spread(), is_key) {
+                entry.remove();
+                self.free.push(slot);
+            }
         }
     }
 }
@@ -185,9 +196,11 @@ mod tests {
         let mut table = KeyTable::default();
         let (a, b) = (enter(&mut table, "a"), enter(&mut table, "b"));
         table.retain(a);
-        table.sweep(a);
-        table.sweep(b);
-        table.sweep(b);
+        // Idle twice.
+        table.retain(b);
+        table.release(b);
+        table.sweep();
+        table.sweep();
         assert_eq!(table.len(), 1);
         assert_eq!(enter(&mut table, "a"), a);
         let c = enter(&mut table, "a key that does not fit inline");

@@ -128,9 +128,9 @@ impl KeyedState {
         Ok(())
     }
 
-    /// Forgets those keys that have neither state nor timers any more.
-    pub fn sweep(&mut self, slots: impl IntoIterator<Item = Slot>) {
-        slots.into_iter().for_each(|slot| self.keys.sweep(slot));
+    /// Forgets the keys that have neither state nor timers. Their slots are not valid any more.
+    pub fn sweep(&mut self) {
+        self.keys.sweep();
     }
 
     /// Keeps memory within its budget. Slots are not valid any more after this.
@@ -368,6 +368,7 @@ impl KeyedState {
             self.next_clean = (self.next_clean + 1) % slots;
             self.clean_up_slot(slot, &horizons);
         }
+        self.keys.sweep();
     }
 
     fn clean_up_slot(&mut self, slot: Slot, horizons: &[Option<i64>]) {
@@ -384,7 +385,6 @@ impl KeyedState {
             self.columns[state].set(slot, left.as_deref());
             if left.is_none() {
                 self.keys.release(slot);
-                self.keys.sweep(slot);
             }
         }
     }

@@ -91,7 +91,7 @@ impl<'a> Cluster<'a> {
         }
         self.check_due(partition, &keys, &slots, call.ahead.unwrap_or(5));
         self.expect(partition, &keys, &slots);
-        self.partitions[partition].leave(&slots);
+        self.partitions[partition].leave();
         self.partitions[partition].keyed.clean_up(keys.len());
         self.check_memory(partition);
     }
@@ -274,7 +274,7 @@ impl<'a> Cluster<'a> {
             let keys: Vec<Vec<u8>> = here.cloned().collect();
             let slots = self.partitions[partition].enter(&keys);
             self.settle(partition, &keys, &slots);
-            self.partitions[partition].leave(&slots);
+            self.partitions[partition].leave();
             self.check_keys(partition);
         }
         for (state, settings) in self.declared.states.iter().enumerate() {

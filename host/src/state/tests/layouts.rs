@@ -255,7 +255,7 @@ impl<'a> Chain<'a> {
                 self.write(place, state, key, slot);
             }
         }
-        self.keyed.sweep(slots);
+        self.keyed.sweep();
         self.keyed.trim().unwrap();
     }
 
@@ -327,7 +327,7 @@ impl<'a> Chain<'a> {
     fn settle_some(&mut self) -> bool {
         let Some(slots) = self.keyed.next_unsettled(2).unwrap() else { return false };
         self.migrate(&slots);
-        self.keyed.sweep(slots);
+        self.keyed.sweep();
         self.keyed.trim().unwrap();
         true
     }

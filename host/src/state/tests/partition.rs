@@ -212,16 +212,18 @@ impl Partition {
     }
 
     /// Lets go of keys that were entered.
-    pub(super) fn leave(&mut self, slots: &[Slot]) {
-        self.keyed.sweep(slots.iter().copied());
+    pub(super) fn leave(&mut self) {
+        self.keyed.sweep();
         self.keyed.trim().unwrap();
         self.settle_some();
     }
 
     /// Does as an operator does between two batches. Returns whether there may be more.
     fn settle_some(&mut self) -> bool {
-        let Some(slots) = self.keyed.next_unsettled(2).unwrap() else { return false };
-        self.keyed.sweep(slots);
+        if self.keyed.next_unsettled(2).unwrap().is_none() {
+            return false;
+        }
+        self.keyed.sweep();
         self.keyed.trim().unwrap();
         true
     }

@@ -86,7 +86,7 @@ impl Cluster<'_> {
                 self.partitions[partition].keyed.load(&slots).unwrap();
                 let keys: Vec<Vec<u8>> = timers.iter().map(|(_, key)| key.clone()).collect();
                 self.settle(partition, &keys, &slots);
-                self.partitions[partition].leave(&slots);
+                self.partitions[partition].leave();
                 fired.extend(timers);
             }
             assert!(fired.is_sorted_by_key(|(at, _)| *at), "{fired:?}");
@@ -142,7 +142,7 @@ fn for_each_timer(
         for (&timer, &slot) in timers.iter().zip(&slots) {
             act(&mut partition.keyed, slot, time_of(timer));
         }
-        partition.leave(&slots);
+        partition.leave();
     }
 }
 
@@ -168,7 +168,7 @@ fn a_million_timers(from: Backend, to: Backend) {
     while !partition.advance(&mut copying) {
         let (slots, _) = take_due(&mut partition, true, i64::MAX, 1_000);
         partition.keyed.load(&slots).unwrap();
-        partition.leave(&slots);
+        partition.leave();
     }
     drop(partition);
     let images = [copying.finish()];
@@ -181,7 +181,7 @@ fn a_million_timers(from: Backend, to: Backend) {
             break;
         }
         partition.keyed.load(&slots).unwrap();
-        partition.leave(&slots);
+        partition.leave();
         fired.extend(timers);
     }
     let mut expected: Vec<_> = left.iter().map(|&timer| (time_of(timer), key_of(timer))).collect();

@@ -11,9 +11,9 @@ import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 
 /**
- * Runs one job of the benchmark three times in this JVM: over its input, over the first thousand
- * lines of it, which tells what a run costs that does nothing, and over its input again, when code
- * is compiled. Prints a line of JSON a run: the job's own runtime as Flink tells it; the time around it,
+ * Runs one job of the benchmark several times in this JVM, as `--runs` says: `cold` over its input,
+ * `few` over the first thousand lines of it, which tells what a run costs that does nothing, and
+ * `warm` over its input again, when code is compiled. Prints a line of JSON a run: the job's own runtime as Flink tells it; the time around it,
  * which also holds the start of the cluster; how long this process had lived before the first run;
  * the most memory that it has used so far.
  *
@@ -51,7 +51,7 @@ public final class Bench {
       throw new IllegalArgumentException("unknown job " + options.text("job"));
     }
     long started = ManagementFactory.getRuntimeMXBean().getUptime();
-    for (String name : new String[] {"cold", "few", "warm"}) {
+    for (String name : options.text("runs").split(",")) {
       Path folder = Path.of(options.text("folder"), name);
       long start = System.nanoTime();
       JobExecutionResult result = run(job, options, name.equals("few") ? "few-" : "", folder);
