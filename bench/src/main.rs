@@ -4,6 +4,7 @@
 //!     cargo xtask bench comparison  fourteen jobs beside loops and Apache Flink
 //!     cargo xtask bench latency     from source to sink, at shares of the capacity
 //!     cargo xtask bench start       from the start of a job to its first output
+//!     cargo xtask bench profile     where the time of a record goes, by a sampling profiler
 //!     cargo xtask bench operations  each operation on state, on each backend
 //!     cargo xtask bench recovery    checkpoints and restores of 1 GB of keyed state
 //!     cargo xtask bench swaps       a hundred swaps in a row, under load
@@ -40,6 +41,7 @@ fn main() -> Result<ExitCode> {
         ["engine", job, "--report", report] => engine::run(Path::new(job), Path::new(report))?,
         ["latency", ref options @ ..] => latency::run(&target, options)?,
         ["start"] => latency::run_start(&target)?,
+        ["profile"] => comparison::run_profile(&target)?,
         ["operations"] => operations::run(&target)?,
         ["recovery"] => recovery::run(&target)?,
         ["swaps"] => swaps::run(&target)?,

@@ -1,11 +1,11 @@
 //! The allocator of functions: lists of free blocks, one for each size class.
 //!
 //! A call takes a few thousand blocks, most of them small, and gives nearly all of them back before
-//! the next call takes the same again. For that Rust's allocator on this target, dlmalloc, looks too
-//! hard: it joins neighbours that the next call takes apart. Here a block of a class stays one, and
-//! taking or giving one back is a handful of instructions. Classes are a quarter of a power of two
-//! apart, so a fifth of a block is lost at most (Evans, A Scalable Concurrent malloc Implementation
-//! for FreeBSD, 2006). What is larger than the largest class goes to dlmalloc.
+//! the next call takes the same again. For that Rust's allocator on this target, dlmalloc, looks
+//! too hard: it joins neighbours that the next call takes apart. Here a block of a class stays one,
+//! and taking or giving one back is a handful of instructions. Classes are a quarter of a power of
+//! two apart, so a fifth of a block is lost at most (Evans, A Scalable Concurrent malloc
+//! Implementation for FreeBSD, 2006). What is larger than the largest class goes to dlmalloc.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
@@ -80,8 +80,8 @@ impl Allocator {
     }
 }
 
-/// The class that serves a layout, if one does. It depends on nothing else, so a block is given back
-/// to the class that it came from.
+/// The class that serves a layout, if one does. It depends on nothing else, so a block is given
+/// back to the class that it came from.
 #[inline]
 fn class_for(layout: Layout) -> Option<usize> {
     let is_ours = layout.size() <= BLOCK_MAX && layout.align() <= ALIGN && layout.size() > 0;
@@ -119,8 +119,8 @@ fn system(size: usize) -> *mut u8 {
     unsafe { System.alloc(layout) }
 }
 
-// SAFETY: blocks come from `System`, do not overlap, and have at least the size and alignment of the
-// layouts that their class serves. Nothing here panics.
+// SAFETY: blocks come from `System`, do not overlap, and have at least the size and alignment of
+// the layouts that their class serves. Nothing here panics.
 unsafe impl GlobalAlloc for Allocator {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {

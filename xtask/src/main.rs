@@ -27,8 +27,8 @@ Usage: cargo xtask COMMAND
   guests       build the host and every component of examples/, tests/guests/ and bench/guests/
   kafka        run a broker at localhost:9092 until Ctrl-C
   bench [NAME] measure the host beside a native loop, or NAME: comparison (with Flink; it takes
-               options, see docs/benchmarks.md), latency, start, operations, recovery,
-               swaps
+               options, see docs/benchmarks.md), latency, start, profile, operations,
+               recovery, swaps
 ";
 
 fn main() -> ExitCode {

@@ -31,7 +31,7 @@ pub fn run_engine(cell: &Cell, inputs: &[PathBuf], folder: &Path) -> Result<Ran>
 }
 
 /// Runs `command` on the job file of a cell.
-fn run_command(
+pub fn run_command(
     mut command: Command,
     cell: &Cell,
     inputs: &[PathBuf],

@@ -1,14 +1,14 @@
 //! A bounded write-back cache of cells above a store.
 //!
 //! A key is loaded with all its states, or not at all. Changed cells are written in one batch when
-//! their keys are evicted. Which key goes is decided by the clock algorithm: the hand passes over the
-//! slots, a key that was used since it last came by gets another round (Corbató, A Paging Experiment
-//! with the Multics System, 1968).
+//! their keys are evicted. Which key goes is decided by the clock algorithm: the hand passes over
+//! the slots, a key that was used since it last came by gets another round (Corbató, A Paging
+//! Experiment with the Multics System, 1968).
 //!
-//! A barrier makes what has changed due to be written, which is done beside the records after it, in
-//! steps. What is due and about to change again is copied first, so that the store comes to hold what
-//! there was at the barrier. Until it has been frozen, nothing newer may reach it: keys that have
-//! changed since the barrier are not evicted.
+//! A barrier makes what has changed due to be written, which is done beside the records after it,
+//! in steps. What is due and about to change again is copied first, so that the store comes to hold
+//! what there was at the barrier. Until it has been frozen, nothing newer may reach it: keys that
+//! have changed since the barrier are not evicted.
 
 use super::Slot;
 use super::column::Column;

@@ -284,7 +284,10 @@ impl KeyedState {
     /// If the store fails.
     pub fn begin_snapshot(&mut self, form: SnapshotForm) -> Result<()> {
         let horizons = self.lifetimes.horizons(|ttl| ttl.cleanup_in_full_snapshot);
-        let cursor = Cursor::new(self.keys.slots(), self.max_parallelism, horizons.clone());
+        // Beside a store only timers are copied.
+        let is_empty = self.cache.is_some() && self.timers.iter().all(Timers::is_empty);
+        let slots = if is_empty { 0 } else { self.keys.slots() };
+        let cursor = Cursor::new(slots, self.max_parallelism, horizons.clone());
         let frozen = match &mut self.cache {
             None => Some(Frozen::Nothing),
             Some(cache) => {

@@ -2,9 +2,9 @@
 //!
 //! Two structures: a set that holds the truth (which key has a timer at which time), and a calendar
 //! that holds hints. Deleting a timer leaves its hint behind; a hint without its timer is passed
-//! over. The calendar's pages are a second long: a push appends to a page, and a page is put in order
-//! of time when its time has come. Who asks says up to when, so that nothing is put in order for a
-//! question that only the page's earliest time decides.
+//! over. The calendar's pages are a second long: a push appends to a page, and a page is put in
+//! order of time when its time has come. Who asks says up to when, so that nothing is put in order
+//! for a question that only the page's earliest time decides.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -104,8 +104,9 @@ struct Page {
     timers: usize,
 }
 
-/// A page with more hints than that, and more than twice its timers, is cleared of the rest. A timer
-/// that is moved again and again, as a session's end, would otherwise leave hints without end.
+/// A page with more hints than that, and more than twice its timers, is cleared of the rest. A
+/// timer that is moved again and again, as a session's end, would otherwise leave hints without
+/// end.
 const CLEARED_AT_MIN: usize = 64;
 
 impl Page {
@@ -230,8 +231,8 @@ impl Timers {
         (first.0 <= time).then_some(first)
     }
 
-    /// Calls `visit` with each timer due at `time`, in no certain order across pages' ends, and with
-    /// some twice. They stay.
+    /// Calls `visit` with each timer due at `time`, in no certain order across pages' ends, and
+    /// with some twice. They stay.
     pub fn for_each_due(&mut self, time: i64, mut visit: impl FnMut(i64, Slot)) {
         for (_, page) in self.pages.range_mut(..=time >> PAGE_SHIFT) {
             for &hint in page.up_to(time) {

@@ -61,8 +61,11 @@ fn threads() -> Env {
     let mut threads = Env::new().expect("RocksDB always has an environment");
     // All stores flush at the same time, after a barrier.
     threads.set_high_priority_background_threads(processors);
-    // Nobody waits for a flush, but records may wait for a processor.
+    // Nobody waits for flushes and compactions as long as files are few, but records may wait for a
+    // processor. If files become many, writers stop until they are fewer, which leaves processors
+    // to the compaction.
     threads.lower_high_priority_thread_pool_cpu_priority();
+    threads.lower_thread_pool_cpu_priority();
     // Compactions leave room for those who process records.
     threads.set_low_priority_background_threads((processors / 2).max(1));
     threads

@@ -19,7 +19,7 @@ const OPEN_FILES: i32 = 128;
 const ARENA_BLOCK_BYTES: usize = 64 << 10;
 
 /// New files of the first level at which writers wait for compaction. Every read looks into each.
-pub(super) const NEW_FILES_MAX: u32 = 20;
+pub(super) const NEW_FILES_MAX: u32 = 10;
 
 /// For a store that lives within `memory`.
 pub(super) fn for_store(memory: &Memory, lifetimes: &Lifetimes) -> Options {

@@ -108,9 +108,9 @@ impl RocksDbStore {
     }
 }
 
-/// Waits while RocksDB would. If a flush or compaction fails because the disk is full, RocksDB tries
-/// again until there is room, and whoever waits within RocksDB waits as long. So nobody does: this
-/// ends with the first failure.
+/// Waits while RocksDB would. If a flush or compaction fails because the disk is full, RocksDB
+/// tries again until there is room, and whoever waits within RocksDB waits as long. So nobody does:
+/// this ends with the first failure.
 fn wait_while(db: &DB, verb: &str, is_busy: impl Fn(&DB) -> bool) -> Result<()> {
     let mut options = WaitForCompactOptions::default();
     options.set_timeout(WAIT_MICROS);
