@@ -20,8 +20,9 @@ pub const RECORDS: u64 = 60_000;
 /// Records a second: fast enough to be done at once.
 pub const FAST: u64 = 1_000_000_000;
 
-/// A status is asked for so often at most.
-const POLLS_MAX: u32 = 2_000;
+/// A status is asked for so often at most: for longer than the half minute that Kafka's client may
+/// take to give up a commit.
+const POLLS_MAX: u32 = 8_000;
 
 /// The job with a folder of its own, where its checkpoints and its output are.
 pub struct Counting {
