@@ -1,7 +1,7 @@
 //! Where the time of a record goes, from a sampling profiler over the whole process.
 //!
-//! Symbols tell what the host does; what runs in memory of no file is the compiled function, and
-//! wasmtime's way into it. Shares of samples are turned into processor time by what the process used.
+//! Symbols tell what the host does; what runs in memory of no file is the compiled function. Each
+//! sample stands for the processor time between two of them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
