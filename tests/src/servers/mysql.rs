@@ -85,9 +85,13 @@ impl Mysql {
     pub fn start_again(&mut self) {
         assert!(self.running.is_none(), "it is running");
         let path = |key: &str, path: PathBuf| format!("--{key}={}", path.display());
+        // One of its own: a server that starts removes what others have in the common one.
+        let temporary = self.folder.join("tmp");
+        std::fs::create_dir_all(&temporary).expect("the folder is there");
         let mut arguments = own_arguments("mariadbd");
         arguments.extend([
             path("datadir", self.folder.join("data")),
+            path("tmpdir", temporary),
             path("socket", self.socket()),
             path("pid-file", self.folder.join("pid")),
             format!("--port={}", self.port),
