@@ -5,7 +5,7 @@ use super::document::{BYTES, KEYS};
 use super::results::{Results, Row};
 
 /// The jobs that are held to bars against Flink.
-const HELD: [&str; 4] = ["count", "pv", "window", "alert"];
+pub const HELD: [&str; 4] = ["count", "pv", "window", "alert"];
 
 /// State that does not fit the budget of the backend on disk.
 const MANY_KEYS: u64 = 10_000_000;

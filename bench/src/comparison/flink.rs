@@ -73,7 +73,10 @@ impl Flink {
             Watermarks::Periodic => "periodic",
             Watermarks::Each => "each",
         };
-        let runs = if cell.has_many_keys() { &RUNS[..2] } else { &RUNS };
+        let (runs, counted) = match cell.has_many_keys() {
+            true => (&RUNS[..2], 0),
+            false => (&RUNS[..], 2),
+        };
         let (jar, libraries) = (self.folder.join("flink-bench.jar"), self.folder.join("lib"));
         let stderr = folder.join("stderr");
         let mut command = Command::new("java");
@@ -104,9 +107,8 @@ impl Flink {
             .context("cannot start java; on Debian: apt-get install default-jdk-headless")?;
         let story = || std::fs::read_to_string(&stderr).unwrap_or_default();
         ensure!(output.status.success(), "java ended with {}:\n{}", output.status, story());
-        let figures = figures(&String::from_utf8(output.stdout)?, runs)?;
-        let last = if runs == RUNS { "warm" } else { "cold" };
-        let files = outputs::files(&folder.join(last).join("out"))?;
+        let figures = figures(&String::from_utf8(output.stdout)?, runs.len(), counted)?;
+        let files = outputs::files(&folder.join(runs[counted]).join("out"))?;
         Ok((figures, files))
     }
 }
@@ -121,18 +123,17 @@ fn write_few(from: &Path, to: &Path) -> Result<()> {
     Ok(std::fs::write(to, text)?)
 }
 
-/// Reads what the program told of its runs.
-fn figures(text: &str, runs: &[&str]) -> Result<Figures> {
+/// Reads what the program told of its runs, one of which is counted.
+fn figures(text: &str, runs: usize, counted: usize) -> Result<Figures> {
     let told: Vec<serde_json::Value> = text
         .lines()
         .map(serde_json::from_str)
         .collect::<Result<_, _>>()
         .context(text.to_owned())?;
-    ensure!(told.len() == runs.len(), "there were {} runs:\n{text}", told.len());
+    ensure!(told.len() == runs, "there were {} runs:\n{text}", told.len());
     let of = |run: usize, name: &str| {
         told[run][name].as_f64().with_context(|| format!("no {name} in:\n{text}"))
     };
-    let counted = if runs == RUNS { 2 } else { 0 };
     let cold = of(0, "started_ms")? + of(0, "wall_ms")?;
     Ok(Figures {
         seconds: (of(counted, "net_ms")? - of(1, "net_ms")?).max(1.0) / 1000.0,

@@ -9,13 +9,12 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use super::bars::HELD;
 use super::cell::{Backend, Cell};
+use super::document::{BYTES, KEYS};
 use super::jobs::Job;
 use super::tidegate;
 use crate::events;
-
-/// The jobs that are held to bars against Flink.
-const JOBS: [&str; 4] = ["count", "pv", "window", "alert"];
 
 /// Samples a second.
 const FREQUENCY: &str = "1999";
@@ -43,9 +42,9 @@ pub fn run(target: &Path) -> Result<bool> {
     let folder = target.join("bench").join("profile");
     println!("| job | {} | {OTHER} | together |", PLACES.join(" | "));
     println!("|---|{}---|---|", "---|".repeat(PLACES.len()));
-    for name in JOBS {
+    for name in HELD {
         let job = Job::find(name).context("the jobs are known")?;
-        let settings = events::Settings { events: 4_000_000, keys: 100_000, bytes: 30 };
+        let settings = events::Settings { events: 4_000_000, keys: KEYS, bytes: BYTES };
         let cell = Cell { job, backend: Backend::Hashmap, parallelism: 2, settings };
         let found = profile(target, &cell, &folder)?;
         let nanos = |place: &str| format!("{:.0}", found.get(place).copied().unwrap_or_default());

@@ -40,19 +40,23 @@ pub(super) struct FiredAt {
     pub(super) timestamp: i64,
 }
 
+impl FiredAt {
+    /// By what outputs of timers are put in order.
+    fn place(&self) -> (u32, i64) {
+        (self.before, self.order)
+    }
+}
+
 impl FiredColumn {
     fn is_sorted(&self) -> bool {
-        self.at.is_sorted_by_key(|at| (at.before, at.order))
+        self.at.is_sorted_by_key(FiredAt::place)
     }
 
     /// The outputs in order. Timers of one key fire in order, so equals stay as they are.
     fn sorted(&self) -> Vec<u32> {
         let mut indexes: Vec<u32> = (0..self.at.len() as u32).collect();
         if !self.is_sorted() {
-            indexes.sort_by_key(|index| {
-                let at = &self.at[*index as usize];
-                (at.before, at.order)
-            });
+            indexes.sort_by_key(|index| self.at[*index as usize].place());
         }
         indexes
     }
