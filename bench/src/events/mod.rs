@@ -151,17 +151,20 @@ fn fill(line: &mut Vec<u8>, bytes: usize, least: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
     /// The lines of an input of a thousand events.
     fn lines(input: Input, keys: u64, bytes: usize) -> Vec<String> {
-        let folder = std::env::temp_dir().join(format!("tidegate-events-{}", std::process::id()));
+        // Tests run beside each other and make the same inputs: each call has a folder of its own.
+        static CALLS: AtomicU64 = AtomicU64::new(0);
+        let call = CALLS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("tidegate-events-{}-{call}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&folder).unwrap();
         let settings = Settings { events: 1_000, keys, bytes };
         let path = input.make(&folder, settings).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
-        // Another test may use the same folder, which goes with its last file.
-        std::fs::remove_file(path).unwrap();
-        let _ = std::fs::remove_dir(folder);
+        std::fs::remove_dir_all(folder).unwrap();
         text.lines().map(str::to_owned).collect()
     }
 
