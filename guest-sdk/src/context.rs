@@ -9,6 +9,7 @@ use std::marker::PhantomData;
 
 use serde::Serialize;
 
+use crate::bytes;
 use crate::codec::{Encode, Text};
 use crate::error::{Error, Result, quote};
 use crate::runtime::Call;
@@ -208,7 +209,7 @@ struct Utf8<'o>(&'o mut Vec<u8>);
 impl fmt::Write for Utf8<'_> {
     #[inline]
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.extend_from_slice(text.as_bytes());
+        bytes::append(self.0, text.as_bytes());
         Ok(())
     }
 }

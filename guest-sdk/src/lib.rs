@@ -36,6 +36,7 @@
 mod allocator;
 #[doc(hidden)]
 pub mod bindings;
+mod bytes;
 pub mod codec;
 pub mod context;
 mod error;

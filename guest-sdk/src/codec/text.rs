@@ -1,6 +1,7 @@
 //! Text and bytes: records as they are.
 
 use super::{Decode, Encode, Format, Text};
+use crate::bytes;
 use crate::error::{Error, Result, quote};
 
 impl<'a> Decode<'a> for &'a str {
@@ -42,7 +43,7 @@ impl Encode for String {
 
     #[inline]
     fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
-        out.extend_from_slice(self.as_bytes());
+        bytes::append(out, self.as_bytes());
         Ok(())
     }
 }
@@ -53,7 +54,7 @@ impl Encode for &str {
 
     #[inline]
     fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
-        out.extend_from_slice(self.as_bytes());
+        bytes::append(out, self.as_bytes());
         Ok(())
     }
 }
@@ -63,7 +64,7 @@ impl Encode for Vec<u8> {
 
     #[inline]
     fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
-        out.extend_from_slice(self);
+        bytes::append(out, self);
         Ok(())
     }
 }

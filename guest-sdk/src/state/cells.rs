@@ -11,6 +11,7 @@ use crate::bindings::tidegate::function::declarations::StateKind;
 use crate::bindings::tidegate::function::types::{
     OperatorStateChanges, Packed, StateChanges, StateColumn,
 };
+use crate::bytes;
 
 /// Operations of the contract.
 pub(super) const CLEAR: u8 = 0;
@@ -108,14 +109,14 @@ impl Changes {
     pub(super) fn push(&mut self, key: usize, operation: u8, entry: &[u8]) {
         self.keys.push(key as u32);
         self.operations.push(operation);
-        self.entries.bytes.extend_from_slice(entry);
+        bytes::append(&mut self.entries.bytes, entry);
         self.entries.ends.push(self.entries.bytes.len() as u32);
     }
 
     /// Adds a change whose entry comes in two parts.
     #[inline]
     pub(super) fn push_pair(&mut self, key: usize, operation: u8, entry: &[u8], rest: &[u8]) {
-        self.entries.bytes.extend_from_slice(entry);
+        bytes::append(&mut self.entries.bytes, entry);
         self.push(key, operation, rest);
     }
 
@@ -221,7 +222,7 @@ impl Piece {
 /// Appends a string with its length before it.
 pub(super) fn push_framed(packed: &mut Vec<u8>, string: &[u8]) {
     packed.extend_from_slice(&(string.len() as u32).to_le_bytes());
-    packed.extend_from_slice(string);
+    bytes::append(packed, string);
 }
 
 /// Cuts a string with its length before it off `bytes`, as lists and maps are packed. Gives where

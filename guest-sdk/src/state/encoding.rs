@@ -4,6 +4,7 @@ use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::bytes;
 use crate::error::{Error, Result};
 
 /// Appends the encoding of `value` to `out`.
@@ -54,7 +55,7 @@ impl Flavor for Append<'_> {
 
     #[inline]
     fn try_extend(&mut self, data: &[u8]) -> postcard::Result<()> {
-        self.0.extend_from_slice(data);
+        bytes::append(self.0, data);
         Ok(())
     }
 

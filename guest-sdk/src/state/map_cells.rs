@@ -4,10 +4,13 @@
 use std::cell::OnceCell;
 use std::cmp::Ordering;
 
+use smallvec::SmallVec;
+
 use super::cells::{CLEAR, Changes, Form, PUT, Piece, REMOVE, Span, pushed, take_framed};
 use super::held;
 use super::ttl::{Found, Moment};
 use crate::bindings::tidegate::function::types::{Packed, StateColumn};
+use crate::bytes;
 use crate::error::Result;
 
 /// Bytes of the length before a key.
@@ -37,8 +40,11 @@ struct Cell {
     /// The entries of `pushed`, ascending, made by the first read.
     index: OnceCell<Box<[Entry]>>,
     /// What the call did since it began or cleared the map, ascending by key, one for each key.
-    changes: Vec<Change>,
+    changes: Changed,
 }
+
+/// Most calls change one entry of a map at most, which needs no allocation.
+type Changed = SmallVec<[Change; 1]>;
 
 /// Where an entry is in the buffer.
 #[derive(Clone, Copy)]
@@ -76,7 +82,7 @@ impl MapCells {
             fetched: Vec::new(),
             is_cleared: false,
             index: OnceCell::new(),
-            changes: Vec::new(),
+            changes: Changed::new(),
         };
         let cells = pushed(&column.forms, &column.values.ends).map(cell).collect();
         Self { bytes: column.values.bytes, cells }
@@ -220,8 +226,9 @@ impl MapCells {
                 let found =
                     index.binary_search_by(|entry| entry.key.of(&self.bytes).cmp(map_key)).ok();
                 let entry = found.map(|found| index[found]);
-                let change = |Entry { key, value }| Change { key, value: Some(value) };
-                cell.changes.splice(place..place, entry.map(change));
+                if let Some(Entry { key, value }) = entry {
+                    cell.changes.insert(place, Change { key, value: Some(value) });
+                }
                 entry.map(|entry| entry.value)
             }
         };
@@ -278,8 +285,8 @@ impl MapCells {
                 // Putting the same entry again and again must not fill the memory.
                 Some(old) if value.length() <= old.length() => {
                     let start = old.start as usize;
-                    self.bytes.copy_within(value.start as usize.., start);
                     *old = Span::new(start, start + value.length());
+                    bytes::move_tail(&mut self.bytes, value.start as usize, start);
                     self.bytes.truncate(tail);
                 }
                 _ => cell.changes[found] = Change { key: map_key, value: Some(value) },

@@ -3,6 +3,7 @@
 use super::cells::{CLEAR, Changes, Form, PUT, Span, pushed};
 use super::ttl::{Found, Moment, payload};
 use crate::bindings::tidegate::function::types::StateColumn;
+use crate::bytes;
 use crate::error::Result;
 
 /// The values of one state for the keys of a call.
@@ -75,8 +76,7 @@ impl ValueCells {
         let cell = &mut self.cells[key];
         if length <= cell.capacity as usize {
             let start = cell.span.start as usize;
-            self.bytes.copy_within(tail.., start);
-            self.bytes.truncate(tail);
+            bytes::move_tail(&mut self.bytes, tail, start);
             cell.span.end = (start + length) as u32;
         } else {
             cell.span = Span::new(tail, tail + length);

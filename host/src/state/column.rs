@@ -9,14 +9,22 @@ use super::key_table::prefetch;
 use super::long::{LongList, LongMap};
 use crate::model::{Packed, StateKind};
 
+/// How many keys before it is read a cell is asked for: it comes from far away.
+const AHEAD: usize = 16;
+
 /// The cells of one declared state.
 #[derive(Debug)]
 pub(super) struct Column {
     kind: StateKind,
-    cells: Vec<Option<Cell>>,
+    cells: Vec<Place>,
     /// No cell has more bytes.
     longest: usize,
 }
+
+/// The cell of a slot, if it has one. None lies across two cache lines.
+#[derive(Debug, Default)]
+#[repr(align(32))]
+struct Place(Option<Cell>);
 
 /// One change to one state, as in the contract, of a key that the caller has found.
 #[derive(Debug, Clone, Copy)]
@@ -73,7 +81,7 @@ impl Column {
     /// Makes room for so many slots.
     pub(super) fn grow(&mut self, slots: usize) {
         if self.cells.len() < slots {
-            self.cells.resize_with(slots, || None);
+            self.cells.resize_with(slots, Place::default);
         }
     }
 
@@ -88,13 +96,13 @@ impl Column {
     }
 
     fn cell(&self, slot: Slot) -> Option<&Cell> {
-        self.cells.get(slot.index()).and_then(Option::as_ref)
+        self.cells.get(slot.index())?.0.as_ref()
     }
 
     /// Puts a whole cell in place, or none.
     pub(super) fn set(&mut self, slot: Slot, encoded: Option<&[u8]>) {
         self.longest = self.longest.max(encoded.map_or(0, <[u8]>::len));
-        self.cells[slot.index()] = encoded.map(|encoded| Cell::of(self.kind, encoded));
+        self.cells[slot.index()].0 = encoded.map(|encoded| Cell::of(self.kind, encoded));
     }
 
     /// Starts to bring the cells of some keys into the cache.
@@ -113,6 +121,9 @@ impl Column {
         hold: &mut dyn FnMut(usize, HeldCell),
     ) {
         for (key, &slot) in slots.iter().enumerate() {
+            if let Some(ahead) = slots.get(key + AHEAD) {
+                self.cells.get(ahead.index()).into_iter().for_each(prefetch);
+            }
             let held = match self.cell(slot) {
                 None => {
                     forms.push(0);
@@ -140,7 +151,7 @@ impl Column {
 
     /// Applies one change to a slot that there is room for.
     pub(super) fn apply(&mut self, change: StateChange<'_>) -> Effect {
-        let cell = &mut self.cells[change.slot.index()];
+        let cell = &mut self.cells[change.slot.index()].0;
         let before = cell.is_some();
         cell::apply(cell, self.kind, change.operation, change.entry);
         self.longest = self.longest.max(cell.as_ref().map_or(0, Cell::len));
@@ -164,10 +175,9 @@ impl Column {
         if added + self.longest <= bytes_max {
             return None;
         }
-        let before = |slot: Slot| self.cells.get(slot.index()).and_then(Option::as_ref);
         let mut after = std::collections::BTreeMap::new();
         for change in changes {
-            let cell = after.entry(change.slot).or_insert_with(|| before(change.slot).cloned());
+            let cell = after.entry(change.slot).or_insert_with(|| self.cell(change.slot).cloned());
             cell::apply(cell, self.kind, change.operation, change.entry);
         }
         let size = |cell: Option<Cell>| cell.map_or(0, |cell| cell.len());

@@ -120,6 +120,19 @@ fn writes_numbers_and_quotes() {
 
 proptest! {
     #[test]
+    fn writes_floats_as_the_standard_library_does(
+        few in -1_000_000_i64..1_000_000,
+        many: i64,
+        places in 0..20,
+        bits: u64,
+    ) {
+        let values = [few as f64, many as f64].map(|digits| digits / 10_f64.powi(places));
+        for value in values.into_iter().chain([f64::from_bits(bits)]) {
+            prop_assert_eq!(write(value), format!("{value:?}"));
+        }
+    }
+
+    #[test]
     fn reads_what_it_writes(a: String, b: i64, c: Option<u32>, d: f64, e: String, f: bool) {
         prop_assume!(!d.is_nan());
         let row = (a, b, c, d, e, f);

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde::ser::{self, Serializer};
 
 use super::Problem;
+use crate::bytes;
 
 /// Appends fields to a line, with a comma before each but the first.
 pub(super) struct Writer<'o> {
@@ -31,7 +32,7 @@ impl<'o> Writer<'o> {
     #[inline]
     fn integer(&mut self, value: impl itoa::Integer) {
         self.begin_field();
-        self.out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+        bytes::append(self.out, itoa::Buffer::new().format(value).as_bytes());
     }
 
     fn formatted(&mut self, value: std::fmt::Arguments<'_>) -> Result<(), Problem> {
@@ -44,7 +45,7 @@ impl<'o> Writer<'o> {
     fn text(&mut self, text: &[u8]) {
         self.begin_field();
         if !text.iter().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r')) {
-            self.out.extend_from_slice(text);
+            bytes::append(self.out, text);
             return;
         }
         self.out.push(b'"');
@@ -56,6 +57,53 @@ impl<'o> Writer<'o> {
         }
         self.out.push(b'"');
     }
+}
+
+/// A number with a few digits after its point: `whole.fraction`.
+struct Decimal {
+    is_negative: bool,
+    whole: u64,
+    /// The digits after the point, with a 1 before them that keeps their zeros.
+    fraction: u64,
+}
+
+impl Decimal {
+    fn write(&self, out: &mut Vec<u8>) {
+        if self.is_negative {
+            out.push(b'-');
+        }
+        bytes::append(out, itoa::Buffer::new().format(self.whole).as_bytes());
+        out.push(b'.');
+        bytes::append(out, &itoa::Buffer::new().format(self.fraction).as_bytes()[1..]);
+    }
+}
+
+/// The shortest decimal that reads back as `value`, if it has at most 15 digits, four of them after
+/// the point. That is nearly every number that somebody wrote down. A float is read back from no
+/// more than one decimal of 15 digits, so one that is found is the shortest, once a shorter fraction
+/// was tried before.
+#[inline]
+fn short_decimal(value: f64) -> Option<Decimal> {
+    const DIGITS_MAX: f64 = 1e15;
+    // Smaller ones are written with an exponent; zero may have a sign.
+    let size = value.abs();
+    if !(1e-4..DIGITS_MAX).contains(&size) {
+        return None;
+    }
+    for power in [1e0, 1e1, 1e2, 1e3, 1e4] {
+        let digits = (size * power).round_ties_even();
+        if digits >= DIGITS_MAX {
+            return None;
+        }
+        if digits / power == size {
+            let (digits, power) = (digits as u64, power as u64);
+            let (whole, rest) = (digits / power, digits % power);
+            // A whole number has one zero after its point.
+            let fraction = if power == 1 { 10 } else { power + rest };
+            return Some(Decimal { is_negative: value < 0.0, whole, fraction });
+        }
+    }
+    None
 }
 
 fn unsupported<T>(what: &str) -> Result<T, Problem> {
@@ -101,7 +149,14 @@ impl Serializer for &mut Writer<'_> {
     }
 
     fn serialize_f64(self, value: f64) -> Result<(), Problem> {
-        self.formatted(format_args!("{value:?}"))
+        match short_decimal(value) {
+            Some(decimal) => {
+                self.begin_field();
+                decimal.write(self.out);
+                Ok(())
+            }
+            None => self.formatted(format_args!("{value:?}")),
+        }
     }
 
     fn serialize_char(self, value: char) -> Result<(), Problem> {
