@@ -5,12 +5,103 @@ use std::borrow::Cow;
 use memchr::memchr;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
+use smallvec::SmallVec;
 
 use crate::job::plan::{Field, Partitioning, Plan, TimeUnit, TimestampPlan, Upstream};
 use crate::model::Format;
 
 /// Why a field cannot be had, for people.
 pub(super) type FieldError = String;
+
+/// Where fields of a record are. The memory serves one record after the other.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    places: SmallVec<[Place; 4]>,
+    /// Those that the record does not spell as they are, one after the other.
+    unescaped: Vec<u8>,
+}
+
+/// Where a field is: from where to where in the record, or else in what was unescaped.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    start: usize,
+    end: usize,
+    is_in_record: bool,
+}
+
+impl Found {
+    /// The field at this place among those that were looked for in `record`.
+    #[inline]
+    pub(super) fn get<'a>(&'a self, record: &'a [u8], place: usize) -> &'a [u8] {
+        let Place { start, end, is_in_record } = self.places[place];
+        let bytes = if is_in_record { record } else { &self.unescaped };
+        &bytes[start..end]
+    }
+
+    fn clear(&mut self) {
+        self.places.clear();
+        self.unescaped.clear();
+    }
+
+    /// Adds a field of a record.
+    fn add(&mut self, record: &[u8], field: Cow<'_, [u8]>) {
+        let (start, is_in_record) = match &field {
+            Cow::Borrowed(part) => (part.as_ptr().addr() - record.as_ptr().addr(), true),
+            Cow::Owned(text) => {
+                self.unescaped.extend_from_slice(text);
+                (self.unescaped.len() - text.len(), false)
+            }
+        };
+        self.places.push(Place { start, end: start + field.len(), is_in_record });
+    }
+}
+
+/// The fields that somebody needs of every record of a source, each once. They are found in one pass
+/// over the record.
+#[derive(Debug)]
+pub struct Wanted {
+    format: Format,
+    /// In ascending order.
+    fields: Vec<Field>,
+}
+
+impl Wanted {
+    /// Those that operators need of the records of source `source` as keys, and that of its event
+    /// time.
+    pub fn of(plan: &Plan, source: usize) -> Self {
+        let inputs = plan.operators.iter().flat_map(|operator| &operator.inputs);
+        let of_source = inputs.filter(|input| input.from == Upstream::Source(source));
+        let keys = of_source.filter_map(|input| match &input.partition {
+            Partitioning::Key(field) => Some(field.clone()),
+            _ => None,
+        });
+        let source = &plan.sources[source];
+        let time = source.timestamp.as_ref().map(|timestamp| timestamp.field.clone());
+        Self::new(source.format, keys.chain(time).collect())
+    }
+
+    fn new(format: Format, mut fields: Vec<Field>) -> Self {
+        fields.sort_unstable();
+        fields.dedup();
+        Self { format, fields }
+    }
+
+    /// The place of a field among those found.
+    ///
+    /// # Panics
+    /// If nobody has said that it is wanted.
+    pub fn place(&self, field: &Field) -> usize {
+        self.fields.binary_search(field).expect("every field that is used is wanted")
+    }
+
+    /// Finds all of them in a record.
+    ///
+    /// # Errors
+    /// If the record lacks one, or is not of its format.
+    pub(super) fn find(&self, record: &[u8], found: &mut Found) -> Result<(), FieldError> {
+        find_all(record, self.format, &self.fields, found)
+    }
+}
 
 /// A field of a record. Borrowed where the record spells it as it is.
 ///
@@ -21,19 +112,30 @@ pub(super) fn find<'a>(
     format: Format,
     field: &Field,
 ) -> Result<Cow<'a, [u8]>, FieldError> {
-    match (format, field) {
-        (Format::Csv | Format::Lines, Field::Index(index)) => find_csv(record, *index),
-        (Format::Json, Field::Name(name)) => find_json(record, name),
-        (format, field) => unreachable!("check refuses {field:?} of {format:?}"),
-    }
+    let mut found = Found::default();
+    find_all(record, format, std::slice::from_ref(field), &mut found)?;
+    Ok(match found.places[0] {
+        Place { start, end, is_in_record: true } => Cow::Borrowed(&record[start..end]),
+        _ => Cow::Owned(found.unescaped),
+    })
 }
 
-/// Whether a record of a source has every field that the job needs of it.
-///
-/// # Errors
-/// What is missing.
-pub(super) fn check(record: &[u8], format: Format, fields: &[Field]) -> Result<(), FieldError> {
-    fields.iter().try_for_each(|field| find(record, format, field).map(drop))
+/// Finds fields that are in ascending order.
+#[inline]
+fn find_all(
+    record: &[u8],
+    format: Format,
+    fields: &[Field],
+    found: &mut Found,
+) -> Result<(), FieldError> {
+    found.clear();
+    match format {
+        // Records of which nothing is needed may be anything.
+        _ if fields.is_empty() => Ok(()),
+        Format::Csv | Format::Lines => find_csv(record, fields, found),
+        Format::Json => find_json(record, fields, found),
+        Format::Bytes => unreachable!("check refuses {fields:?} of bytes"),
+    }
 }
 
 /// The names of the fields of a CSV header.
@@ -51,16 +153,11 @@ pub(super) fn names(header: &[u8]) -> Result<Vec<String>, FieldError> {
     Ok(names)
 }
 
-/// The event time of a record in milliseconds.
+/// The event time, in milliseconds, that a field tells.
 ///
 /// # Errors
-/// If the field is missing, no integer, or out of range.
-pub(super) fn timestamp(
-    record: &[u8],
-    format: Format,
-    plan: &TimestampPlan,
-) -> Result<i64, FieldError> {
-    let text = find(record, format, &plan.field)?;
+/// If it is no integer, or out of range.
+pub(super) fn timestamp(text: &[u8], plan: &TimestampPlan) -> Result<i64, FieldError> {
     let text = text.trim_ascii();
     let Some(number) = integer(text) else {
         let text = excerpt(text);
@@ -86,29 +183,6 @@ fn integer(text: &[u8]) -> Option<i64> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
-/// The fields that operators need of the records of source `source` as keys, without those that a
-/// record has anyway because it has its timestamp.
-pub fn required_fields(plan: &Plan, source: usize) -> Vec<Field> {
-    let inputs = plan.operators.iter().flat_map(|operator| &operator.inputs);
-    let of_source = inputs.filter(|input| input.from == Upstream::Source(source));
-    let key = of_source.filter_map(|input| match &input.partition {
-        Partitioning::Key(field) => Some(field.clone()),
-        _ => None,
-    });
-    let timestamp = plan.sources[source].timestamp.as_ref().map(|timestamp| &timestamp.field);
-    let comes_with_timestamp = |field: &Field| match (field, timestamp) {
-        (Field::Index(index), Some(Field::Index(timestamp))) => index <= timestamp,
-        (field, timestamp) => timestamp == Some(field),
-    };
-    let mut fields: Vec<Field> = Vec::new();
-    for field in key.filter(|field| !comes_with_timestamp(field)) {
-        if !fields.contains(&field) {
-            fields.push(field);
-        }
-    }
-    fields
-}
-
 /// A field as people name it.
 fn describe(field: &Field) -> String {
     match field {
@@ -125,25 +199,38 @@ pub(super) fn excerpt(bytes: &[u8]) -> String {
     format!("{text:?}{more}")
 }
 
-fn find_csv(record: &[u8], index: usize) -> Result<Cow<'_, [u8]>, FieldError> {
-    let mut rest = record;
-    for passed in 0.. {
-        let (field, after) = split_csv(rest)?;
-        if passed == index {
-            return Ok(field);
-        }
-        match after {
-            Some(after) => rest = after,
-            None => {
-                let fields = passed + 1;
-                let s = if fields == 1 { "" } else { "s" };
+fn find_csv(record: &[u8], fields: &[Field], found: &mut Found) -> Result<(), FieldError> {
+    let (mut next, mut passed) = (Some(0), 0);
+    for wanted in fields {
+        let Field::Index(index) = wanted else { unreachable!("check refuses {wanted:?} of CSV") };
+        while passed <= *index {
+            let Some(start) = next else {
+                let s = if passed == 1 { "" } else { "s" };
                 return Err(format!(
-                    "it has {fields} field{s}, but field {index} (from 0) is needed"
+                    "it has {passed} field{s}, but {} is needed",
+                    describe(wanted)
                 ));
+            };
+            let rest = &record[start..];
+            let is_wanted = passed == *index;
+            if rest.first() == Some(&b'"') {
+                let (field, after) = split_csv(rest)?;
+                next = after.map(|after| record.len() - after.len());
+                if is_wanted {
+                    found.add(record, field);
+                }
+            } else {
+                let comma = memchr(b',', rest).map(|length| start + length);
+                next = comma.map(|comma| comma + 1);
+                if is_wanted {
+                    let end = comma.unwrap_or(record.len());
+                    found.places.push(Place { start, end, is_in_record: true });
+                }
             }
+            passed += 1;
         }
     }
-    unreachable!("a record has an end")
+    Ok(())
 }
 
 /// All fields of a CSV record. One with nothing in it, not even quotes, is none.
@@ -201,48 +288,61 @@ fn split_csv(rest: &[u8]) -> Result<FirstField<'_>, FieldError> {
     }
 }
 
-fn find_json<'a>(record: &'a [u8], name: &str) -> Result<Cow<'a, [u8]>, FieldError> {
+fn find_json(record: &[u8], fields: &[Field], found: &mut Found) -> Result<(), FieldError> {
     let mut json = serde_json::Deserializer::from_slice(record);
-    let found = FieldSeed(name).deserialize(&mut json).and_then(|found| json.end().map(|()| found));
-    let found = found.map_err(|error| format!("it is no JSON object: {error}"))?;
-    let raw = found.ok_or_else(|| format!("it has no field {name:?}"))?.get();
+    let values = FieldsSeed(fields).deserialize(&mut json);
+    let values = values.and_then(|values| json.end().map(|()| values));
+    let values = values.map_err(|error| format!("it is no JSON object: {error}"))?;
+    for (field, raw) in fields.iter().zip(values) {
+        found.add(record, read_json(field, raw)?);
+    }
+    Ok(())
+}
+
+/// The text of a field's value.
+fn read_json<'a>(field: &Field, raw: Option<&'a RawValue>) -> Result<Cow<'a, [u8]>, FieldError> {
+    let field = describe(field);
+    let raw = raw.ok_or_else(|| format!("it has no {field}"))?.get();
     match raw.as_bytes()[0] {
         b'"' => match serde_json::from_str::<Cow<'a, str>>(raw) {
             Ok(Cow::Borrowed(text)) => Ok(Cow::Borrowed(text.as_bytes())),
             Ok(Cow::Owned(text)) => Ok(Cow::Owned(text.into_bytes())),
-            Err(error) => Err(format!("field {name:?} is no text: {error}")),
+            Err(error) => Err(format!("{field} is no text: {error}")),
         },
-        b'{' | b'[' => Err(format!("field {name:?} is no text, number, true or false")),
-        b'n' => Err(format!("field {name:?} is null")),
+        b'{' | b'[' => Err(format!("{field} is no text, number, true or false")),
+        b'n' => Err(format!("{field} is null")),
         _ => Ok(Cow::Borrowed(raw.as_bytes())),
     }
 }
 
-/// Reads an object and keeps the raw value of one field.
-struct FieldSeed<'n>(&'n str);
+/// Reads an object and keeps the raw values of some fields.
+struct FieldsSeed<'n>(&'n [Field]);
 
-impl<'de> DeserializeSeed<'de> for FieldSeed<'_> {
-    type Value = Option<&'de RawValue>;
+/// The values of the fields, as far as the object has them.
+type RawValues<'a> = SmallVec<[Option<&'a RawValue>; 2]>;
+
+impl<'de> DeserializeSeed<'de> for FieldsSeed<'_> {
+    type Value = RawValues<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_map(self)
     }
 }
 
-impl<'de> Visitor<'de> for FieldSeed<'_> {
-    type Value = Option<&'de RawValue>;
+impl<'de> Visitor<'de> for FieldsSeed<'_> {
+    type Value = RawValues<'de>;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("an object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found = None;
+        let mut found: RawValues<'_> = self.0.iter().map(|_| None).collect();
         while let Some(key) = map.next_key::<Cow<'de, str>>()? {
-            if key == self.0 {
-                found = Some(map.next_value()?);
-            } else {
-                map.next_value::<IgnoredAny>()?;
+            let is_key = |field: &Field| matches!(field, Field::Name(name) if *name == key);
+            match self.0.iter().position(is_key) {
+                Some(place) => found[place] = Some(map.next_value()?),
+                None => drop(map.next_value::<IgnoredAny>()?),
             }
         }
         Ok(found)
@@ -279,6 +379,35 @@ mod tests {
     }
 
     #[test]
+    fn finds_many_fields_in_one_pass() {
+        let all = |format, record: &str, fields: &[Field]| {
+            let wanted = Wanted::new(format, fields.to_vec());
+            let mut found = Found::default();
+            wanted.find(record.as_bytes(), &mut found)?;
+            let get = |field: &Field| found.get(record.as_bytes(), wanted.place(field)).to_vec();
+            let text = |field: &Field| String::from_utf8(get(field));
+            Ok::<_, String>(
+                fields.iter().map(|field| text(field).expect("text")).collect::<Vec<_>>(),
+            )
+        };
+        let (first, third) = (Field::Index(0), Field::Index(2));
+        let fields = [third.clone(), first.clone(), third];
+        assert_eq!(
+            all(Format::Csv, "a,b,\"c\"\"\",d", &fields),
+            Ok(vec!["c\"".into(), "a".into(), "c\"".into()])
+        );
+        assert!(
+            all(Format::Csv, "a,b", &fields)
+                .is_err_and(|error| error.contains("2 fields, but field 2"))
+        );
+        let fields = ["b", "a"].map(|name| Field::Name(name.into()));
+        let record = r#"{"a": 1, "b": "x", "a": 2}"#;
+        assert_eq!(all(Format::Json, record, &fields), Ok(vec!["x".into(), "2".into()]));
+        let error = all(Format::Json, r#"{"b": 1}"#, &fields);
+        assert!(error.is_err_and(|error| error.contains("no field \"a\"")));
+    }
+
+    #[test]
     fn finds_json_fields() {
         let record = r#"{"a": {"b": 1}, "b": "x\ny", "c": 1.50, "d": null, "e": true, "f": "é"}"#;
         assert_eq!(json(record, "b").as_deref(), Ok("x\ny"));
@@ -297,7 +426,7 @@ mod tests {
     fn reads_timestamps_of_every_unit() {
         let read = |text: &str, unit| {
             let plan = TimestampPlan { field: Field::Index(0), unit };
-            timestamp(text.as_bytes(), Format::Csv, &plan)
+            timestamp(text.as_bytes(), &plan)
         };
         assert_eq!(read("12", TimeUnit::Seconds), Ok(12_000));
         assert_eq!(read(" 12 ", TimeUnit::Milliseconds), Ok(12));

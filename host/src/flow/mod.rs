@@ -36,7 +36,7 @@ pub use connectors::{generator::Generator, open_monitor, open_source};
 pub use control::{OperatorCommand, OperatorControl, SourceCommand, SourceControl};
 pub use dead_letters::{DeadLetters, Rejects};
 pub use extractor::Extractor;
-pub use fields::required_fields;
+pub use fields::Wanted;
 pub use inputs::{InputChannel, Inputs};
 pub use lane::{Job, Lane, Lanes, ThreadLanes};
 pub use metrics::{Metrics, NodeKind, NodeMetrics};

@@ -5,14 +5,15 @@
 //! more work until every lane is empty: that is the backpressure.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::extractor::{Extractor, NoKey};
-use super::fields::{self, FieldError};
+use super::fields::{self, FieldError, Found};
 use super::sink::{Prepared, SinkWriter};
 use super::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Barrier, Item, Sender};
 use crate::error::Result;
 use crate::job::plan::Field;
-use crate::model::{Batch, Format, KeyGroup, KeyHash, Packed, TIME_NONE};
+use crate::model::{Batch, Format, KeyGroup, KeyHash, Packed, Record, TIME_NONE};
 
 /// One output of a task and everybody who reads it.
 #[derive(Default)]
@@ -26,9 +27,18 @@ pub struct Outlet {
 /// The outlets of a task, one for each output.
 pub struct Outlets {
     outlets: Vec<Outlet>,
+    /// Records of a source that wait for those who read whole batches.
+    pending: Batch,
     steps_since_flush: u32,
     watermark: i64,
     idle: bool,
+}
+
+impl Outlet {
+    /// Whether somebody needs many records at once.
+    fn wants_batches(&self) -> bool {
+        !self.sinks.is_empty() || self.edges.iter().any(Edge::wants_batches)
+    }
 }
 
 /// What to do with a record whose key cannot be found: the record's index, and why.
@@ -50,6 +60,9 @@ pub struct Edge {
 pub enum EdgeKey {
     /// By the key group of a field.
     Field(Field),
+    /// By the key group of a field that the source has found, at this place among those that it
+    /// looks for.
+    Found(usize),
     /// By the key group of the key that the function extracts as its input of this index.
     Function(Box<Extractor>),
     /// All to the one lane that there is.
@@ -74,6 +87,14 @@ impl Lane {
             let next = Batch::with_capacity_of(&self.batch);
             let batch = std::mem::replace(&mut self.batch, next);
             self.waiting.push_back(Item::Batch(Box::new(batch)));
+        }
+    }
+
+    /// Begins records of a split: a batch tells one for all that it has.
+    fn begin(&mut self, split: Option<&Arc<str>>) {
+        if self.batch.split.as_ref() != split {
+            self.flush();
+            self.batch.split = split.cloned();
         }
     }
 
@@ -106,18 +127,32 @@ impl Edge {
         Self { key, format, lane_of, lanes, next_lane: 0 }
     }
 
-    fn route(&mut self, batch: &Batch, on_keyless: OnKeyless<'_>) -> Result<()> {
-        // A batch tells one split for all its records.
-        for lane in self.lanes.iter_mut().filter(|lane| lane.batch.split != batch.split) {
-            lane.flush();
-            lane.batch.split.clone_from(&batch.split);
+    /// Whether it needs many records at once.
+    fn wants_batches(&self) -> bool {
+        matches!(self.key, EdgeKey::Function(_))
+    }
+
+    /// Adds a record whose source has found its fields.
+    #[inline]
+    fn push(&mut self, record: Record<'_>, found: &Found) {
+        match &self.key {
+            EdgeKey::Found(place) => self.push_keyed(record, found.get(record.value, *place)),
+            EdgeKey::Forward => self.lanes[0].batch.push(record),
+            EdgeKey::Rebalance => self.push_to_next(record),
+            EdgeKey::Broadcast => self.lanes.iter_mut().for_each(|lane| lane.batch.push(record)),
+            EdgeKey::Function(_) => {}
+            EdgeKey::Field(field) => unreachable!("a source finds {field:?} by itself"),
         }
+    }
+
+    fn route(&mut self, batch: &Batch, on_keyless: OnKeyless<'_>) -> Result<()> {
+        self.lanes.iter_mut().for_each(|lane| lane.begin(batch.split.as_ref()));
         match &mut self.key {
             EdgeKey::Field(field) => {
                 let field = field.clone();
                 for index in 0..batch.len() {
                     match fields::find(batch.values.get(index), self.format, &field) {
-                        Ok(key) => self.push_keyed(batch, index, &key),
+                        Ok(key) => self.push_keyed(batch.record(index), &key),
                         Err(error) => on_keyless(batch, index, &error)?,
                     }
                 }
@@ -129,29 +164,32 @@ impl Edge {
             },
             EdgeKey::Forward => self.lanes[0].batch.extend(batch),
             EdgeKey::Rebalance => {
-                for index in 0..batch.len() {
-                    let lane = self.next_lane;
-                    self.lanes[lane].batch.push_from(batch, index);
-                    self.next_lane = (lane + 1) % self.lanes.len();
-                }
+                (0..batch.len()).for_each(|index| self.push_to_next(batch.record(index)));
             }
             EdgeKey::Broadcast => self.lanes.iter_mut().for_each(|lane| lane.batch.extend(batch)),
+            EdgeKey::Found(_) => unreachable!("only sources find fields by themselves"),
         }
         self.lanes.iter_mut().for_each(Lane::flush_if_full);
         Ok(())
     }
 
-    fn push_keyed(&mut self, batch: &Batch, index: usize, key: &[u8]) {
+    fn push_to_next(&mut self, record: Record<'_>) {
+        let lane = self.next_lane;
+        self.lanes[lane].batch.push(record);
+        self.next_lane = (lane + 1) % self.lanes.len();
+    }
+
+    fn push_keyed(&mut self, record: Record<'_>, key: &[u8]) {
         let hash = KeyHash::of(key);
         let group = hash.key_group(self.lane_of.len() as u32);
         let target = &mut self.lanes[usize::from(self.lane_of[group.0 as usize])].batch;
-        target.push_from(batch, index);
+        target.push(record);
         target.keys.push(key);
         target.hashes.push(hash);
     }
 
     fn push_all_keyed(&mut self, batch: &Batch, keys: &Packed) {
-        keys.iter().enumerate().for_each(|(index, key)| self.push_keyed(batch, index, key));
+        keys.iter().enumerate().for_each(|(index, key)| self.push_keyed(batch.record(index), key));
     }
 
     fn extract_one_by_one(&mut self, batch: &Batch, on_keyless: OnKeyless<'_>) -> Result<()> {
@@ -160,7 +198,7 @@ impl Edge {
                 unreachable!("only edges by function extract keys")
             };
             match extractor.key(batch, index) {
-                Ok(key) => self.push_keyed(batch, index, key.get(0)),
+                Ok(key) => self.push_keyed(batch.record(index), key.get(0)),
                 Err(NoKey::Malformed(reason)) => on_keyless(batch, index, &reason)?,
                 Err(NoKey::Fault(error)) => return Err(error),
             }
@@ -172,7 +210,8 @@ impl Edge {
 impl Outlets {
     /// These outlets, one for each output of the task.
     pub fn new(outlets: Vec<Outlet>) -> Self {
-        Self { outlets, steps_since_flush: 0, watermark: TIME_NONE, idle: false }
+        let pending = Batch::default();
+        Self { outlets, pending, steps_since_flush: 0, watermark: TIME_NONE, idle: false }
     }
 
     /// Sends what waits. Returns whether all of it could be sent; if not, the task must not go on.
@@ -190,6 +229,43 @@ impl Outlets {
     fn lanes(&mut self) -> impl Iterator<Item = &mut Lane> {
         let edges = self.outlets.iter_mut().flat_map(|outlet| &mut outlet.edges);
         edges.flat_map(|edge| &mut edge.lanes)
+    }
+
+    /// Begins records of a source that are of this split.
+    pub(super) fn begin(&mut self, split: &Arc<str>) {
+        self.lanes().for_each(|lane| lane.begin(Some(split)));
+        self.pending.split = Some(split.clone());
+    }
+
+    /// Hands on a record of a source, whose fields have been found. Who reads whole batches gets it
+    /// with [`finish`](Self::finish).
+    #[inline]
+    pub(super) fn push(&mut self, record: Record<'_>, found: &Found) {
+        let mut is_pending = false;
+        for outlet in &mut self.outlets {
+            outlet.edges.iter_mut().for_each(|edge| edge.push(record, found));
+            is_pending |= outlet.wants_batches();
+        }
+        if is_pending {
+            self.pending.push(record);
+        }
+    }
+
+    /// Ends what [`begin`](Self::begin) began.
+    pub(super) fn finish(&mut self, on_keyless: OnKeyless<'_>) -> Result<()> {
+        self.idle = false;
+        let pending = &mut self.pending;
+        for outlet in &mut self.outlets {
+            for edge in &mut outlet.edges {
+                match edge.wants_batches() {
+                    true => edge.route(pending, on_keyless)?,
+                    false => edge.lanes.iter_mut().for_each(Lane::flush_if_full),
+                }
+            }
+            outlet.sinks.iter_mut().try_for_each(|sink| sink.write(pending))?;
+        }
+        pending.clear();
+        Ok(())
     }
 
     /// Hands a batch of output `output` to all who read it.
@@ -300,14 +376,6 @@ impl Batch {
 
     fn is_full(&self) -> bool {
         self.len() >= BATCH_RECORDS_MAX || self.values.bytes.len() >= BATCH_BYTES_MAX
-    }
-
-    /// Adds record `index` of `other` without its key.
-    fn push_from(&mut self, other: &Batch, index: usize) {
-        self.values.push(other.values.get(index));
-        self.timestamps.push(other.timestamps[index]);
-        self.watermarks.push(other.watermarks[index]);
-        self.lines.push(other.lines[index]);
     }
 
     /// Adds all records of `other` without their keys.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::connectors::{Connector, Next};
 use super::control::{SourceCommand, SourceControl};
 use super::dead_letters::{Malformed, Rejects};
+use super::fields::{Found, Wanted};
 use super::outlet::Outlets;
 use super::snapshotter::Snapshotter;
 use super::source_times::{Idle, SourceTimes};
@@ -13,8 +14,8 @@ use super::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Event, NodeMetrics, Step, Task, 
 use crate::checkpoint::manifest::SourceState;
 use crate::env::Clock;
 use crate::error::Result;
-use crate::job::plan::{Field, SourcePlan, TimestampPlan};
-use crate::model::{Batch, Format, Position, TIME_END, TIME_NONE, millis};
+use crate::job::plan::{SourcePlan, TimestampPlan};
+use crate::model::{Batch, Format, Position, Record, TIME_END, TIME_NONE, millis};
 
 /// What a source is made of.
 pub struct SourceSettings {
@@ -24,8 +25,6 @@ pub struct SourceSettings {
     pub outlets: Outlets,
     /// What becomes of lines that cannot be records.
     pub rejects: Rejects,
-    /// The fields that every record must have.
-    pub required: Vec<Field>,
     /// Tells processing time.
     pub clock: Arc<dyn Clock>,
     /// Counts.
@@ -45,7 +44,6 @@ pub struct SourceTask {
     settings: SourceSettings,
     decoder: Decoder,
     out_of_orderness_ms: i64,
-    batch: Batch,
     split: Arc<str>,
     times: SourceTimes,
     /// Told to read no further for now.
@@ -58,12 +56,17 @@ pub struct SourceTask {
 /// What a line must be to be a record.
 struct Decoder {
     format: Format,
-    timestamp: Option<TimestampPlan>,
-    required: Vec<Field>,
+    /// How event times are spelled, and their place among what is wanted.
+    timestamp: Option<(TimestampPlan, usize)>,
+    /// The fields that every record must have.
+    wanted: Wanted,
+    /// Where those of the record at hand are.
+    found: Found,
 }
 
 /// A line that is a record, or none, or blank.
 enum Decoded<'a> {
+    /// With its event time.
     Record(&'a [u8], i64),
     Blank,
     Malformed(String),
@@ -77,7 +80,7 @@ impl Decoded<'_> {
 
 impl Decoder {
     /// `time` is the record's, if whoever brought it knows.
-    fn decode<'a>(&self, line: &'a [u8], time: i64) -> Decoded<'a> {
+    fn decode<'a>(&mut self, line: &'a [u8], time: i64) -> Decoded<'a> {
         let mut record = line;
         if self.format != Format::Bytes {
             record = line.strip_suffix(b"\r").unwrap_or(line);
@@ -92,14 +95,14 @@ impl Decoder {
                 return Decoded::Malformed(format!("it is not UTF-8 from byte {at} (from 0)"));
             }
         }
+        if let Err(reason) = self.wanted.find(record, &mut self.found) {
+            return Decoded::Malformed(reason);
+        }
         let timestamp = match &self.timestamp {
-            Some(plan) => fields::timestamp(record, self.format, plan),
+            Some((plan, place)) => fields::timestamp(self.found.get(record, *place), plan),
             None => Ok(time),
         };
-        let decoded = timestamp.and_then(|timestamp| {
-            fields::check(record, self.format, &self.required).map(|()| timestamp)
-        });
-        match decoded {
+        match timestamp {
             Ok(timestamp) => Decoded::Record(record, timestamp),
             Err(reason) => Decoded::Malformed(reason),
         }
@@ -107,21 +110,19 @@ impl Decoder {
 }
 
 impl SourceTask {
-    /// A task for a source of the plan. Its connector stands where it is to go on.
-    pub fn new(plan: &SourcePlan, mut settings: SourceSettings) -> Self {
+    /// A task for a source of the plan, whose every record must have the fields that are wanted. Its
+    /// connector stands where it is to go on.
+    pub fn new(plan: &SourcePlan, wanted: Wanted, mut settings: SourceSettings) -> Self {
         let restored = settings.restored.take();
-        let decoder = Decoder {
-            format: plan.format,
-            timestamp: plan.timestamp.clone(),
-            required: std::mem::take(&mut settings.required),
-        };
+        let place = |plan: &TimestampPlan| (plan.clone(), wanted.place(&plan.field));
+        let timestamp = plan.timestamp.as_ref().map(place);
+        let decoder = Decoder { format: plan.format, timestamp, wanted, found: Found::default() };
         let watermark = restored.as_ref().and_then(|state| state.watermark).unwrap_or(TIME_NONE);
         let now = settings.clock.now_ms();
         Self {
             settings,
             decoder,
             out_of_orderness_ms: plan.out_of_orderness_ms,
-            batch: Batch::default(),
             split: plan.id.as_str().into(),
             times: SourceTimes::new(watermark, plan.idle_after.map(millis), now),
             held: false,
@@ -130,11 +131,12 @@ impl SourceTask {
         }
     }
 
-    /// Fills the batch. Returns what there is to do when it is full or the connector has nothing
-    /// more.
+    /// Hands on as many records as a batch has, or as the connector has. Returns what there is to do
+    /// then.
     fn read(&mut self, now: i64) -> Result<Read> {
-        let Self { settings, decoder, batch, split, times, .. } = self;
-        let (mut lines, mut bytes_read) = (0, 0);
+        let Self { settings, decoder, split, times, .. } = self;
+        let (mut lines, mut bytes_read, mut records) = (0, 0, 0);
+        settings.outlets.begin(split);
         times.begin_step(settings.connector.lanes(), now);
         let mut lane = None;
         let read = loop {
@@ -142,32 +144,34 @@ impl SourceTask {
             if lines >= BATCH_RECORDS_MAX || bytes_read >= BATCH_BYTES_MAX {
                 break Read::More;
             }
-            let (line, number, time, bytes) = match settings.connector.next(now)? {
-                Next::Line(line, number) => (line, number, TIME_NONE, None),
-                Next::Timed(line, number, time) => (line, number, time, None),
-                Next::TooLong(line, number, bytes) => (line, number, TIME_NONE, Some(bytes)),
+            // Matched where it lies: moving it would wait until all of it is stored.
+            let (line, number, time, bytes) = match settings.connector.next(now) {
+                Ok(Next::Line(line, number)) => (line, number, TIME_NONE, None),
+                Ok(Next::Timed(line, number, time)) => (line, number, time, None),
+                Ok(Next::TooLong(line, number, bytes)) => (line, number, TIME_NONE, Some(bytes)),
                 // A batch holds records of one split.
-                Next::Split(next) => {
+                Ok(Next::Split(next)) => {
                     *split = next;
                     break Read::More;
                 }
-                Next::Lane(next, index) => {
+                Ok(Next::Lane(next, index)) => {
                     *split = next;
                     lane = Some(index);
                     break Read::More;
                 }
-                Next::Nothing(until) => break Read::Nothing(until),
-                Next::End => break Read::End,
+                Ok(Next::Nothing(until)) => break Read::Nothing(until),
+                Ok(Next::End) => break Read::End,
+                Err(error) => return Err(error),
             };
             lines += 1;
             bytes_read += line.len();
             let decoded = bytes.map_or_else(|| decoder.decode(line, time), Decoded::too_long);
             match decoded {
-                Decoded::Record(record, timestamp) => {
-                    batch.values.push(record);
-                    batch.timestamps.push(timestamp);
-                    batch.watermarks.push(times.watermark);
-                    batch.lines.push(number);
+                Decoded::Record(value, timestamp) => {
+                    records += 1;
+                    let watermark = times.watermark;
+                    let record = Record { value, timestamp, watermark, line: number };
+                    settings.outlets.push(record, &decoder.found);
                     if timestamp > TIME_NONE {
                         // As Flink's bounded out-of-orderness: later records have a higher time
                         // than this.
@@ -191,28 +195,21 @@ impl SourceTask {
             }
         };
         NodeMetrics::add(&settings.metrics.records_in, lines);
+        NodeMetrics::add(&settings.metrics.records_out, records);
         times.end_step(lines > 0, now);
+        if records > 0 {
+            let rejects = &mut settings.rejects;
+            settings.outlets.finish(&mut |batch: &Batch, index, reason| {
+                let (record, position) = (batch.values.get(index), batch.position(index));
+                rejects.reject(&Malformed { position, record, bytes: None, key: None, reason })
+            })?;
+        }
         if let Some(lane) = lane {
             // One that was found during this step.
             times.begin_step(settings.connector.lanes(), now);
             times.select(lane);
         }
         Ok(read)
-    }
-
-    fn route(&mut self, split: Arc<str>) -> Result<()> {
-        if self.batch.is_empty() {
-            return Ok(());
-        }
-        self.batch.split = Some(split);
-        NodeMetrics::add(&self.settings.metrics.records_out, self.batch.len());
-        let rejects = &mut self.settings.rejects;
-        self.settings.outlets.route(0, &self.batch, &mut |batch: &Batch, index, reason| {
-            let (record, position) = (batch.values.get(index), batch.position(index));
-            rejects.reject(&Malformed { position, record, bytes: None, key: None, reason })
-        })?;
-        self.batch.clear();
-        Ok(())
     }
 
     /// Does what the coordinator says.
@@ -279,9 +276,7 @@ impl Task for SourceTask {
             return Ok(Step::Idle(None));
         }
         let now = self.settings.clock.now_ms();
-        let split = self.split.clone();
         let read = self.read(now)?;
-        self.route(split)?;
         match read {
             Read::More => {
                 self.settings.outlets.end_step(self.times.watermark, true)?;

@@ -20,7 +20,7 @@ use crate::flow::{
     DeadLetters, Edge, EdgeKey, Event, Extractor, InputChannel, Inputs, NodeMetrics,
     OperatorControl, OperatorParts, OperatorRejections, OperatorTask, Outlet, Outlets, PartitionOf,
     Rejects, SinkSettings, Snapshotter, SourceControl, SourceSettings, SourceTask, StopFlag, Task,
-    Waker, captures_to, channel, node_fault_error, open_sink, open_source, required_fields,
+    Waker, Wanted, captures_to, channel, node_fault_error, open_sink, open_source,
 };
 use crate::model::{Fault, FaultReason, TIME_NONE};
 use crate::operator::{Captures, Operator, OperatorSettings};
@@ -176,7 +176,10 @@ impl Builder<'_> {
     ) -> Result<()> {
         let plan = self.plan;
         let key = match &edge.partition {
-            Partitioning::Key(field) => EdgeKey::Field(field.clone()),
+            Partitioning::Key(field) => match edge.from {
+                Upstream::Source(source) => EdgeKey::Found(Wanted::of(plan, source).place(field)),
+                Upstream::Operator(..) => EdgeKey::Field(field.clone()),
+            },
             Partitioning::KeyByFunction => {
                 EdgeKey::Function(Box::new(self.open_extractor(operator, partition, input)?))
             }
@@ -263,7 +266,6 @@ impl Builder<'_> {
             connector: open_source(plan, &waker, clock, self.guest_log(&plan.id, 0), position)?,
             outlets: self.take_outlets(Node::Source(source), 1, 0),
             rejects: self.rejects(plan.malformed, &plan.id, 0, metrics.clone()),
-            required: required_fields(self.plan, source),
             clock: clock.clone(),
             metrics,
             control,
@@ -271,7 +273,7 @@ impl Builder<'_> {
             index: source,
             restored,
         };
-        let task = Box::new(SourceTask::new(plan, settings));
+        let task = Box::new(SourceTask::new(plan, Wanted::of(self.plan, source), settings));
         Ok(NamedTask { name: plan.id.clone(), waker, task })
     }
 

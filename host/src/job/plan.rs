@@ -194,7 +194,7 @@ pub enum TimeUnit {
 }
 
 /// A field of a record: by position in CSV and comma-separated lines, by name in JSON.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Field {
     /// From 0.
     Index(usize),

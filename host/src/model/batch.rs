@@ -24,6 +24,19 @@ impl std::fmt::Display for Position {
     }
 }
 
+/// A record of a batch, without its key.
+#[derive(Debug, Clone, Copy)]
+pub struct Record<'a> {
+    /// Without its line end.
+    pub value: &'a [u8],
+    /// Its event time; [`TIME_NONE`] if it has none.
+    pub timestamp: i64,
+    /// The watermark in force before it.
+    pub watermark: i64,
+    /// Its line within its split; 0 if it has no one origin.
+    pub line: u64,
+}
+
 /// Records in order of arrival, in columns of equal length.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
@@ -62,6 +75,25 @@ impl Batch {
         self.keys.clear();
         self.hashes.clear();
         self.lines.clear();
+    }
+
+    /// Record `index`.
+    pub fn record(&self, index: usize) -> Record<'_> {
+        Record {
+            value: self.values.get(index),
+            timestamp: self.timestamps[index],
+            watermark: self.watermarks[index],
+            line: self.lines[index],
+        }
+    }
+
+    /// Adds a record without a key.
+    #[inline]
+    pub fn push(&mut self, record: Record<'_>) {
+        self.values.push(record.value);
+        self.timestamps.push(record.timestamp);
+        self.watermarks.push(record.watermark);
+        self.lines.push(record.line);
     }
 
     /// Where record `index` came from.

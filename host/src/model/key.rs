@@ -40,11 +40,9 @@ impl KeyHash {
             hash ^= scramble(u32::from_le_bytes(*block));
             hash = hash.rotate_left(13).wrapping_mul(5).wrapping_add(0xe654_6b64);
         }
-        if !tail.is_empty() {
-            let mut block = [0; 4];
-            block[..tail.len()].copy_from_slice(tail);
-            hash ^= scramble(u32::from_le_bytes(block));
-        }
+        // Each byte by itself: a load of four that were just stored in parts would wait for them.
+        let block = tail.iter().rev().fold(0, |block, &byte| (block << 8) | u32::from(byte));
+        hash ^= scramble(block);
         // The reference takes the length modulo 2^32.
         hash ^= key.len() as u32;
         hash = (hash ^ (hash >> 16)).wrapping_mul(0x85eb_ca6b);
@@ -54,7 +52,11 @@ impl KeyHash {
 
     /// The key group of the key among `max_parallelism`.
     pub fn key_group(self, max_parallelism: u32) -> KeyGroup {
-        KeyGroup(self.0 % max_parallelism)
+        // A division takes as long as the hash; the default is a power of two.
+        match max_parallelism.is_power_of_two() {
+            true => KeyGroup(self.0 & (max_parallelism - 1)),
+            false => KeyGroup(self.0 % max_parallelism),
+        }
     }
 
     /// The hash spread over 64 bits, for tables that use its upper and lower ends.

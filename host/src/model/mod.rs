@@ -15,7 +15,7 @@ mod packed;
 mod time;
 mod ttl;
 
-pub use batch::{Batch, Position};
+pub use batch::{Batch, Position, Record};
 pub use bytes::Bytes;
 pub use declaration::{
     Declaration, Format, Input, Kind, OperatorStateDeclaration, Output, Parameter, Redistribution,
