@@ -157,10 +157,9 @@ impl Operator {
     /// one than its next while it fires.
     fn take_due(&mut self, domain: TimeDomain, time: i64, most: usize, place: Place<'_>) {
         self.firing.clear();
-        self.state.keyed.prefetch_due(domain, time, most);
         self.state.keyed.keys.begin_call();
         while self.firing.slots.len() < most {
-            let first = self.state.keyed.timers(domain).first_due(time);
+            let first = self.state.keyed.first_due(domain, time);
             let Some((timestamp, slot)) = first else { return };
             if self.state.keyed.keys.local(slot).is_some() {
                 return;
@@ -255,7 +254,7 @@ impl Operator {
     /// Sends out what timers between segments did and what no timer that is still due can come
     /// before.
     fn send_fired(&mut self, domain: TimeDomain, time: i64, out: &mut Outputs) {
-        let next = self.state.keyed.timers(domain).first_due(time);
+        let next = self.state.keyed.first_due(domain, time);
         // Every timer that is still due comes at its time or later.
         let settled = next.map_or(i64::MAX, |(timestamp, _)| timestamp);
         out.add_timers(&mut self.fired, settled, self.watermark);

@@ -230,7 +230,7 @@ impl Operator {
 
     /// When the first processing-time timer up to `until` is due.
     pub fn next_processing_timer(&mut self, until: i64) -> Option<i64> {
-        let first = self.state.keyed.timers(TimeDomain::Processing).first_due(until);
+        let first = self.state.keyed.first_due(TimeDomain::Processing, until);
         first.map(|(timestamp, _)| timestamp)
     }
 
@@ -364,7 +364,7 @@ impl Operator {
         // Records without keys are of a broadcast input: timers see what those before them made.
         let last = batch.watermarks[segment.end - 1];
         if self.orders_all || segment.slots.is_empty() {
-            let (timestamp, _) = self.state.keyed.timers(TimeDomain::Event).first_due(last)?;
+            let (timestamp, _) = self.state.keyed.first_due(TimeDomain::Event, last)?;
             return segment.first_due_after(&batch.watermarks, 0, timestamp);
         }
         let mut cut: Option<usize> = None;
@@ -388,7 +388,7 @@ impl Operator {
         let segment = &self.segment;
         let watermarks = &batch.watermarks[segment.start..segment.end];
         let last = watermarks[watermarks.len() - 1];
-        if self.state.keyed.timers(TimeDomain::Event).first_due(last).is_none() {
+        if self.state.keyed.first_due(TimeDomain::Event, last).is_none() {
             out.add_records(&effects.outputs, batch, segment);
         } else {
             for timer in &effects.timers {

@@ -2,7 +2,9 @@
 
 use crate::error::Result as HostResult;
 use crate::model::{Batch, Fault, FaultReason, Limits, TimeDomain, TtlUpdate};
-use crate::state::{Held, KeyedState, OperatorState, OperatorStateColumn, Slot, StateChange};
+use crate::state::{
+    AHEAD, Held, KeyedState, OperatorState, OperatorStateColumn, Slot, StateChange,
+};
 use crate::wasm::{
     Component, Effects, OpenContext, StateChanges, StateColumn, TimerChange, TimerOperation,
 };
@@ -122,6 +124,9 @@ impl PartitionState {
     ) -> Result<(), Fault> {
         let pending = |slot| self.keyed.count_timers(slot);
         for (index, change) in changes.iter().enumerate() {
+            if let Some(later) = changes.get(index + AHEAD) {
+                self.keyed.prefetch_timers(slot_of(later.origin));
+            }
             let slot = slot_of(change.origin);
             // Only a key that is near its limit is worth an exact count.
             if pending(slot) + index < limit {

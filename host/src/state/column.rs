@@ -5,12 +5,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::cell::{self, Cell};
-use super::key_table::prefetch;
+use super::key_table::{AHEAD, prefetch};
 use super::long::{LongList, LongMap};
 use crate::model::{Packed, StateKind};
-
-/// How many keys before it is read a cell is asked for: it comes from far away.
-const AHEAD: usize = 16;
 
 /// The cells of one declared state.
 #[derive(Debug)]
@@ -105,9 +102,10 @@ impl Column {
         self.cells[slot.index()].0 = encoded.map(|encoded| Cell::of(self.kind, encoded));
     }
 
-    /// Starts to bring the cells of some keys into the cache.
-    pub(super) fn prefetch(&self, slots: &[Slot]) {
-        slots.iter().filter_map(|slot| self.cells.get(slot.index())).for_each(prefetch);
+    /// Starts to bring the cell of a key into the cache.
+    #[inline]
+    pub(super) fn prefetch(&self, slot: Slot) {
+        self.cells.get(slot.index()).into_iter().for_each(prefetch);
     }
 
     /// Appends the state of some keys to `forms` and `values` as in the contract's `state-column`.
@@ -121,8 +119,8 @@ impl Column {
         hold: &mut dyn FnMut(usize, HeldCell),
     ) {
         for (key, &slot) in slots.iter().enumerate() {
-            if let Some(ahead) = slots.get(key + AHEAD) {
-                self.cells.get(ahead.index()).into_iter().for_each(prefetch);
+            if let Some(&ahead) = slots.get(key + AHEAD) {
+                self.prefetch(ahead);
             }
             let held = match self.cell(slot) {
                 None => {

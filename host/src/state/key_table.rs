@@ -64,6 +64,9 @@ impl KeyTable {
         let row = Row { key: SmallVec::from_slice(key), hash, uses: 0, local: 0, call: 0 };
         let slot = match self.free.pop() {
             Some(slot) => {
+                if let Some(&ahead) = self.free.iter().nth_back(AHEAD) {
+                    self.prefetch_row(ahead);
+                }
                 self.rows[slot.index()] = row;
                 slot
             }
@@ -88,9 +91,10 @@ impl KeyTable {
         }
     }
 
-    /// Starts to bring the rows of keys into the cache whose slots are known.
-    pub fn prefetch_rows(&self, slots: &[Slot]) {
-        slots.iter().filter_map(|slot| self.rows.get(slot.index())).for_each(prefetch);
+    /// Starts to bring the row of a key into the cache whose slot is known.
+    #[inline]
+    pub(super) fn prefetch_row(&self, slot: Slot) {
+        self.rows.get(slot.index()).into_iter().for_each(prefetch);
     }
 
     /// The key in a slot.
@@ -156,7 +160,10 @@ impl KeyTable {
 
     /// Removes the keys that have no state and no timer.
     pub fn sweep(&mut self) {
-        for slot in self.idle.drain(..) {
+        for (place, &slot) in self.idle.iter().enumerate() {
+            if let Some(&ahead) = self.idle.get(place + AHEAD) {
+                self.prefetch_row(ahead);
+            }
             let row = &self.rows[slot.index()];
             if row.uses > 0 {
                 continue;
@@ -168,10 +175,16 @@ impl KeyTable {
                 self.free.push(slot);
             }
         }
+        self.idle.clear();
     }
 }
 
+/// How many turns before its own a loop over slots asks for what it needs of one. Asking for many
+/// at once is of little use: the processor passes over what it has no room to wait for.
+pub const AHEAD: usize = 16;
+
 /// Starts to bring a value into the cache, where the processor has a way to say so.
+#[inline]
 pub(super) fn prefetch<T>(value: &T) {
     #[cfg(target_arch = "x86_64")]
     {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::cache::Cache;
 use super::column::{Column, Effect, HeldCell, StateChange};
 use super::entry::{Entry, EntryKind};
-use super::key_table::KeyTable;
+use super::key_table::{AHEAD, KeyTable};
 use super::layout::{Fate, Layout};
 use super::lifetimes::{Alive, Horizons, Lifetimes, Remains, StateSettings, remains};
 use super::settling::Settling;
@@ -103,8 +103,6 @@ impl KeyedState {
         slots.extend(keys.iter().zip(hashes).map(|(key, &hash)| self.keys.enter(key, hash)));
         self.grow();
         self.load(slots)?;
-        self.columns.iter().for_each(|column| column.prefetch(slots));
-        self.timers.iter().for_each(|timers| timers.prefetch(slots));
         Ok(())
     }
 
@@ -188,11 +186,18 @@ impl KeyedState {
         let Self { columns, keys, cache, layout, .. } = self;
         let state = layout.live[state];
         let column = &mut columns[state];
+        let mut later = changes.clone().skip(AHEAD);
         match cache {
-            None => changes.for_each(|change| match column.apply(change) {
-                Effect::Appeared => keys.retain(change.slot),
-                Effect::Vanished => keys.release(change.slot),
-                Effect::Changed => {}
+            None => changes.for_each(|change| {
+                if let Some(later) = later.next() {
+                    column.prefetch(later.slot);
+                    keys.prefetch_row(later.slot);
+                }
+                match column.apply(change) {
+                    Effect::Appeared => keys.retain(change.slot),
+                    Effect::Vanished => keys.release(change.slot),
+                    Effect::Changed => {}
+                }
             }),
             Some(cache) => changes.for_each(|change| {
                 let length = |column: &Column| column.length(change.slot).unwrap_or(0);
@@ -218,15 +223,22 @@ impl KeyedState {
         self.timers[index_of(domain)].contains(slot, timestamp)
     }
 
-    /// Starts to bring into the cache what is needed to fire the timers that are due at `time`, of
-    /// `most` of them.
-    pub fn prefetch_due(&mut self, domain: TimeDomain, time: i64, most: usize) {
-        let Self { keys, columns, timers, .. } = self;
-        let timers = &mut timers[index_of(domain)];
-        let slots: Vec<Slot> = timers.upcoming(time, most).collect();
-        timers.prefetch(&slots);
-        keys.prefetch_rows(&slots);
-        columns.iter().for_each(|column| column.prefetch(&slots));
+    /// The earliest timer of a domain that is due at `time`. It stays. Starts to bring into the
+    /// cache what is known of a later one.
+    pub fn first_due(&mut self, domain: TimeDomain, time: i64) -> Option<(i64, Slot)> {
+        let timers = &mut self.timers[index_of(domain)];
+        let first = timers.first_due(time)?;
+        if let Some(ahead) = timers.ahead() {
+            timers.prefetch(ahead);
+            self.keys.prefetch_row(ahead);
+        }
+        Some(first)
+    }
+
+    /// Starts to bring the timers of a key into the cache.
+    #[inline]
+    pub fn prefetch_timers(&self, slot: Slot) {
+        self.timers.iter().for_each(|timers| timers.prefetch(slot));
     }
 
     /// Calls `visit` with the time of each event-time timer due at `time` whose key is part of the

@@ -32,7 +32,7 @@ mod timers;
 
 pub use cell::{LONG_BYTES, is_encoding};
 pub use column::{Held, HeldCell, StateChange};
-pub use key_table::{KeyTable, Slot};
+pub use key_table::{AHEAD, KeyTable, Slot};
 pub use keyed::KeyedState;
 pub use layout::{Fate, Layout, Move, Stamps, StateForm};
 pub use lifetimes::{Lifetimes, Restamp, StateSettings};

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use smallvec::SmallVec;
 
 use super::Slot;
-use super::key_table::prefetch;
+use super::key_table::{AHEAD, prefetch};
 
 /// A page of the calendar spans `1 << PAGE_SHIFT` milliseconds.
 const PAGE_SHIFT: u32 = 10;
@@ -231,11 +231,22 @@ impl Timers {
         (first.0 <= time).then_some(first)
     }
 
+    /// Whose timer is likely to be the first some turns after the one that is.
+    #[inline]
+    pub(super) fn ahead(&self) -> Option<Slot> {
+        let page = self.pages.values().next()?;
+        page.hints.get(page.next + AHEAD).map(|(_, slot)| *slot)
+    }
+
     /// Calls `visit` with each timer due at `time`, in no certain order across pages' ends, and
     /// with some twice. They stay.
     pub fn for_each_due(&mut self, time: i64, mut visit: impl FnMut(i64, Slot)) {
         for (_, page) in self.pages.range_mut(..=time >> PAGE_SHIFT) {
-            for &hint in page.up_to(time) {
+            let due = page.up_to(time);
+            for (place, &hint) in due.iter().enumerate() {
+                if let Some(ahead) = due.get(place + AHEAD) {
+                    self.by_slot.get(ahead.1.index()).into_iter().for_each(prefetch);
+                }
                 if is_registered(&self.by_slot, hint) {
                     visit(hint.0, hint.1);
                 }
@@ -243,16 +254,10 @@ impl Timers {
         }
     }
 
-    /// The slots of timers that are due at `time`, about the first `most`. They need not be there
-    /// any more.
-    pub fn upcoming(&mut self, time: i64, most: usize) -> impl Iterator<Item = Slot> {
-        let due = self.pages.values_mut().next().map_or(&[][..], |page| page.up_to(time));
-        due.iter().take(most).map(|(_, slot)| *slot)
-    }
-
-    /// Starts to bring what is known of some keys into the cache.
-    pub fn prefetch(&self, slots: &[Slot]) {
-        slots.iter().filter_map(|slot| self.by_slot.get(slot.index())).for_each(prefetch);
+    /// Starts to bring the times of a key into the cache.
+    #[inline]
+    pub(super) fn prefetch(&self, slot: Slot) {
+        self.by_slot.get(slot.index()).into_iter().for_each(prefetch);
     }
 }
 
