@@ -1,7 +1,7 @@
 //! A run of records of one batch that goes to the function in one call, with its distinct keys.
 
 use crate::model::{Batch, Packed};
-use crate::state::{KeyTable, Slot};
+use crate::state::{AHEAD, KeyTable, Slot};
 
 /// No later record has the same key.
 const NO_RECORD: u32 = u32::MAX;
@@ -54,7 +54,11 @@ impl Segment {
             return;
         }
         table.begin_call();
+        slots[start..end].iter().take(AHEAD).for_each(|slot| table.prefetch_row(*slot));
         for (record, &slot) in slots[start..end].iter().enumerate() {
+            if let Some(&later) = slots.get(start + record + AHEAD) {
+                table.prefetch_row(later);
+            }
             let record = record as u32;
             let local = table.local(slot).unwrap_or_else(|| self.add_key(slot, record, table));
             let last = std::mem::replace(&mut self.last[local as usize], record);

@@ -118,9 +118,10 @@ impl Column {
         values: &mut Packed,
         hold: &mut dyn FnMut(usize, HeldCell),
     ) {
+        slots.iter().take(AHEAD).for_each(|slot| self.prefetch(*slot));
         for (key, &slot) in slots.iter().enumerate() {
-            if let Some(&ahead) = slots.get(key + AHEAD) {
-                self.prefetch(ahead);
+            if let Some(&later) = slots.get(key + AHEAD) {
+                self.prefetch(later);
             }
             let held = match self.cell(slot) {
                 None => {

@@ -93,7 +93,7 @@ impl KeyTable {
 
     /// Starts to bring the row of a key into the cache whose slot is known.
     #[inline]
-    pub(super) fn prefetch_row(&self, slot: Slot) {
+    pub fn prefetch_row(&self, slot: Slot) {
         self.rows.get(slot.index()).into_iter().for_each(prefetch);
     }
 

@@ -245,7 +245,8 @@ impl KeyedState {
     /// current call, and the index of that key.
     pub fn for_each_due_in_call(&mut self, time: i64, mut visit: impl FnMut(i64, u32)) {
         let Self { keys, timers, .. } = self;
-        timers[index_of(TimeDomain::Event)].for_each_due(time, |timestamp, slot| {
+        let later = |slot| keys.prefetch_row(slot);
+        timers[index_of(TimeDomain::Event)].for_each_due(time, later, |timestamp, slot| {
             if let Some(local) = keys.local(slot) {
                 visit(timestamp, local);
             }

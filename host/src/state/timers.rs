@@ -239,13 +239,19 @@ impl Timers {
     }
 
     /// Calls `visit` with each timer due at `time`, in no certain order across pages' ends, and
-    /// with some twice. They stay.
-    pub fn for_each_due(&mut self, time: i64, mut visit: impl FnMut(i64, Slot)) {
+    /// with some twice. They stay. Says some turns ahead whose it will be.
+    pub fn for_each_due(
+        &mut self,
+        time: i64,
+        later: impl Fn(Slot),
+        mut visit: impl FnMut(i64, Slot),
+    ) {
         for (_, page) in self.pages.range_mut(..=time >> PAGE_SHIFT) {
             let due = page.up_to(time);
             for (place, &hint) in due.iter().enumerate() {
-                if let Some(ahead) = due.get(place + AHEAD) {
-                    self.by_slot.get(ahead.1.index()).into_iter().for_each(prefetch);
+                if let Some((_, slot)) = due.get(place + AHEAD) {
+                    self.by_slot.get(slot.index()).into_iter().for_each(prefetch);
+                    later(*slot);
                 }
                 if is_registered(&self.by_slot, hint) {
                     visit(hint.0, hint.1);
@@ -308,7 +314,7 @@ mod tests {
                     }
                     3 => {
                         let mut due = BTreeSet::new();
-                        timers.for_each_due(timestamp, |at, slot| { due.insert((at, slot)); });
+                        timers.for_each_due(timestamp, |_| {}, |at, slot| { due.insert((at, slot)); });
                         let expected = model.range(..=(timestamp, Slot(u32::MAX))).copied();
                         prop_assert_eq!(due, expected.collect::<BTreeSet<_>>());
                     }
