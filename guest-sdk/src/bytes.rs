@@ -1,8 +1,10 @@
-//! Copies of a few bytes.
+//! What is done to a few bytes at a time.
 //!
 //! In a component, a copy of a length that the compiler does not know is a call to the host's
 //! `memmove`, by way of the engine. Keys, values and fields are so short that the way there takes
 //! longer than the copy; these are copied a word at a time.
+
+use std::str::Utf8Error;
 
 /// What is longer goes the common way.
 const SHORT_MAX: usize = 32;
@@ -46,6 +48,22 @@ pub(crate) fn move_tail(out: &mut Vec<u8>, tail: usize, start: usize) {
         out.copy_within(tail.., start);
     }
     out.truncate(tail);
+}
+
+/// Reads UTF-8. Most of it is ASCII, which is cheaper to see.
+///
+/// # Errors
+/// If it is not.
+#[inline]
+pub(crate) fn text(bytes: &[u8]) -> Result<&str, Utf8Error> {
+    let (words, tail) = bytes.as_chunks::<8>();
+    let seen = words.iter().fold(0, |seen, word| seen | u64::from_le_bytes(*word));
+    let seen = tail.iter().fold(seen, |seen, byte| seen | u64::from(*byte));
+    if seen & 0x8080_8080_8080_8080 == 0 {
+        // SAFETY: no byte has its highest bit set, so each is a character of ASCII.
+        return Ok(unsafe { std::str::from_utf8_unchecked(bytes) });
+    }
+    std::str::from_utf8(bytes)
 }
 
 /// Copies `length` bytes.
@@ -118,6 +136,19 @@ mod tests {
             let mut out = [b"a", &vec![b'.'; length][..], b"bc", &new].concat();
             move_tail(&mut out, 1 + length + 2, 1);
             assert_eq!(out, [b"a", &new[..], b"bc"].concat());
+        }
+    }
+
+    #[test]
+    fn text_is_what_the_standard_library_takes_for_text() {
+        for character in ["é", "\u{10ffff}", "x"] {
+            for before in 0..20 {
+                let mut bytes = ["a".repeat(before), character.into(), "bc".into()].concat();
+                assert_eq!(text(bytes.as_bytes()), Ok(bytes.as_str()));
+                let mut cut = std::mem::take(&mut bytes).into_bytes();
+                cut[before] = 0xff;
+                assert_eq!(text(&cut), std::str::from_utf8(&cut));
+            }
         }
     }
 

@@ -145,6 +145,20 @@ impl<'a, Out, Can> Context<'a, Out, Can> {
         self.call.emit(0, |out| value.encode(out));
     }
 
+    /// Sends a record to the main output that has another type than `Out` and is written as one, such
+    /// as a record that borrows: `ctx.collect_as(Csv((ctx.key_str()?, count)))`, where `Out` is
+    /// `Csv<(String, u64)>`. A type of another format is refused by the compiler.
+    ///
+    /// If it cannot be encoded the record at hand fails once the function returns.
+    #[inline]
+    pub fn collect_as<T: Encode>(&mut self, value: T)
+    where
+        Out: Encode,
+    {
+        const { assert!(T::FORMAT as u8 == Out::FORMAT as u8, "records of `Out` have another format") };
+        self.call.emit(0, |out| value.encode(out));
+    }
+
     /// Sends text to the main output without making a `String` of it:
     /// `ctx.collect_fmt(format_args!("{user},{count}"))`.
     #[inline]
@@ -235,7 +249,7 @@ impl<'a, Out, Can: HasKey> Context<'a, Out, Can> {
     #[inline]
     pub fn key_str(&self) -> Result<&'a str> {
         let key = self.key();
-        std::str::from_utf8(key)
+        bytes::text(key)
             .map_err(|_| Error::msg(format_args!("the key {} is not UTF-8 text", quote(key))))
     }
 

@@ -79,8 +79,7 @@ impl RichFlatMapFunction for AvgTs {
         }
 
         if let Some(average) = self.avg_ts.get(ctx)? {
-            let key = ctx.key_str()?.to_owned();
-            ctx.collect(Csv((key, average)));
+            ctx.collect_as(Csv((ctx.key_str()?, average)));
         }
         self.count.clear(ctx);
         self.avg_ts.clear(ctx);

@@ -98,8 +98,7 @@ impl KeyedBroadcastProcessFunction for RuleAlert {
         if let (Some(last), Some(threshold)) = (last, self.threshold(ctx, timer.timestamp)?)
             && (temperature - last).abs() > threshold
         {
-            let id = ctx.key_str()?.to_owned();
-            ctx.collect(Csv((id, last, temperature)));
+            ctx.collect_as(Csv((ctx.key_str()?, last, temperature)));
         }
         Ok(())
     }

@@ -62,8 +62,7 @@ impl KeyedProcessFunction for FakeWindow {
         let Some(count) = self.counts.get(ctx, &start)? else {
             bail!("no window starts at {start}, but its timer fired");
         };
-        let key = ctx.key_str()?.to_owned();
-        ctx.collect(Csv((key, count, start, end)));
+        ctx.collect_as(Csv((ctx.key_str()?, count, start, end)));
         self.counts.remove(ctx, &start)
     }
 }

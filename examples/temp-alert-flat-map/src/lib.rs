@@ -68,8 +68,7 @@ impl RichFlatMapFunction for TempAlert {
         self.last_temp.update(ctx, &reading.temperature)?;
         match last {
             Some(last) if (reading.temperature - last).abs() > self.threshold => {
-                let id = ctx.key_str()?.trim().to_owned();
-                ctx.collect(Csv((id, last, reading.temperature)));
+                ctx.collect_as(Csv((ctx.key_str()?.trim(), last, reading.temperature)));
             }
             _ => {}
         }

@@ -78,8 +78,7 @@ impl KeyedProcessFunction for TempAlert {
         if let Some(last) = self.last_temp.value(ctx)?
             && (temperature - last).abs() > self.threshold
         {
-            let id = ctx.key_str()?.trim().to_owned();
-            ctx.collect(Csv((id, last, temperature)));
+            ctx.collect_as(Csv((ctx.key_str()?.trim(), last, temperature)));
         }
         self.last_temp.update(ctx, &temperature)
     }

@@ -54,8 +54,7 @@ impl WindowFunction for WindowCount {
         count: u64,
         ctx: &mut WindowContext<'_, Count>,
     ) -> Result<()> {
-        let key = ctx.key_str()?.to_owned();
-        ctx.collect(Csv((key, count, start, end)));
+        ctx.collect_as(Csv((ctx.key_str()?, count, start, end)));
         Ok(())
     }
 }

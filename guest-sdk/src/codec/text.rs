@@ -8,7 +8,7 @@ impl<'a> Decode<'a> for &'a str {
     const FORMAT: Format = Format::Lines;
 
     fn decode(record: &'a [u8]) -> Result<Self> {
-        std::str::from_utf8(record)
+        bytes::text(record)
             .map_err(|_| Error::msg(format_args!("not UTF-8 text: {}", quote(record))))
     }
 }

@@ -6,7 +6,8 @@ struct Shape;
 
 impl ProcessFunction for Shape {
     type In<'a> = Csv<(&'a str, &'a str, i64)>;
-    type Out = String;
+    /// `timestamp_ms,user,length`.
+    type Out = Csv<(i64, String, usize)>;
 
     fn open(_setup: &mut Setup) -> Result<Self> {
         Ok(Self)
@@ -15,9 +16,9 @@ impl ProcessFunction for Shape {
     fn process_element(
         &mut self,
         Csv((user, url, timestamp)): Self::In<'_>,
-        ctx: &mut ProcessContext<'_, String>,
+        ctx: &mut ProcessContext<'_, Self::Out>,
     ) -> Result<()> {
-        ctx.collect_fmt(format_args!("{timestamp},{user},{}", url.len()));
+        ctx.collect_as(Csv((timestamp, user, url.len())));
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ struct PassThrough;
 
 impl ProcessFunction for PassThrough {
     type In<'a> = Bid<'a>;
-    type Out = String;
+    type Out = Csv<(u64, u64, u64, i64, String)>;
 
     fn open(_setup: &mut Setup) -> Result<Self> {
         Ok(Self)
@@ -18,9 +18,9 @@ impl ProcessFunction for PassThrough {
     fn process_element(
         &mut self,
         Csv((auction, bidder, price, time, extra)): Bid<'_>,
-        ctx: &mut ProcessContext<'_, String>,
+        ctx: &mut ProcessContext<'_, Self::Out>,
     ) -> Result<()> {
-        ctx.collect_fmt(format_args!("{auction},{bidder},{price},{time},{extra}"));
+        ctx.collect_as(Csv((auction, bidder, price, time, extra)));
         Ok(())
     }
 }

@@ -21,7 +21,7 @@ struct Last {
 impl KeyedProcessFunction for Last {
     /// `auction,bidder,price,time_ms,extra`
     type In<'a> = Csv<(u64, u64, u64, i64, &'a str)>;
-    type Out = String;
+    type Out = Csv<(u64, u64, u64, i64, String)>;
 
     fn open(setup: &mut Setup) -> Result<Self> {
         Ok(Self { last: setup.value_state("last") })
@@ -30,11 +30,11 @@ impl KeyedProcessFunction for Last {
     fn process_element(
         &mut self,
         Csv((auction, bidder, price, time, extra)): Self::In<'_>,
-        ctx: &mut KeyedContext<'_, String>,
+        ctx: &mut KeyedContext<'_, Self::Out>,
     ) -> Result<()> {
         if self.last.value(ctx)?.is_none_or(|last| time >= last) {
             self.last.update(ctx, &time)?;
-            ctx.collect_fmt(format_args!("{auction},{bidder},{price},{time},{extra}"));
+            ctx.collect_as(Csv((auction, bidder, price, time, extra)));
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use serde::de::{self, DeserializeSeed, Deserializer, Error as _, IntoDeserialize
 
 use super::fields::Fields;
 use super::{Problem, quote};
+use crate::bytes;
 use crate::error::Error;
 
 /// Hands the fields of a line to serde, one after the other. Tuples, structs and lists only ask for
@@ -209,7 +210,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
             None => self.field()?,
         };
         match field {
-            Cow::Borrowed(field) => match str::from_utf8(field) {
+            Cow::Borrowed(field) => match bytes::text(field) {
                 Ok(text) => visitor.visit_borrowed_str(text),
                 Err(_) => Err(not_a("UTF-8 text", field)),
             },
