@@ -103,27 +103,6 @@ fn not_a(what: &str, field: &[u8]) -> Problem {
     Problem(format!("expected {what}, found {}", quote(field)).into())
 }
 
-/// Reads plain decimal digits with an optional minus, up to 18 of them, without a detour by text.
-#[inline]
-fn parse_short_integer(field: &[u8]) -> Option<i64> {
-    let (negative, digits) = match field {
-        [b'-', digits @ ..] => (true, digits),
-        digits => (false, digits),
-    };
-    if digits.is_empty() || digits.len() > 18 {
-        return None;
-    }
-    let mut value = 0i64;
-    for digit in digits {
-        let digit = digit.wrapping_sub(b'0');
-        if digit > 9 {
-            return None;
-        }
-        value = value * 10 + i64::from(digit);
-    }
-    Some(if negative { -value } else { value })
-}
-
 /// Reads digits with an optional minus and point, up to 15 of them. They make a whole number that a
 /// float holds exactly, as it holds the power of ten that it is divided by; one division rounds as
 /// it should (Clinger, How to Read Floating Point Numbers Accurately, 1990).
@@ -165,11 +144,10 @@ macro_rules! integers {
     ($($method:ident $visit:ident $type:ty),*) => {$(
         #[inline]
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
-            let value = self.parsed("an integer", |field| match parse_short_integer(field) {
-                Some(value) => <$type>::try_from(value).ok(),
-                None => parse_text(field),
-            });
-            visitor.$visit(value?)
+            match self.fields.next_integer() {
+                Some(value) => visitor.$visit(value),
+                None => visitor.$visit(self.parsed("an integer", parse_text)?),
+            }
         }
     )*};
 }

@@ -141,6 +141,20 @@ proptest! {
     }
 
     #[test]
+    fn integers_are_those_that_the_standard_library_reads(
+        text in "-{0,2}[0-9]{0,24}[0-9a/:\u{80}]?",
+        after in "(,[0-9]{0,12})?",
+    ) {
+        let line = format!("{text}{after}");
+        let read = Csv::<(i64, Vec<String>)>::decode(line.as_bytes()).ok();
+        let rest: Vec<String> = after.split(',').skip(1).map(str::to_owned).collect();
+        let expected = text.parse::<i64>().ok().map(|value| (value, rest));
+        prop_assert_eq!(read.map(|Csv(row)| row), expected);
+        let small = Csv::<(i8, Vec<String>)>::decode(line.as_bytes()).ok();
+        prop_assert_eq!(small.map(|Csv((value, _))| value), text.parse::<i8>().ok());
+    }
+
+    #[test]
     fn floats_are_those_that_the_standard_library_reads(
         text in "-?[0-9]{0,10}(\\.[0-9]{0,10})?(e-?[0-9]{1,2})?"
     ) {
