@@ -143,9 +143,9 @@ mod tests {
     fn text_is_what_the_standard_library_takes_for_text() {
         for character in ["é", "\u{10ffff}", "x"] {
             for before in 0..20 {
-                let mut bytes = ["a".repeat(before), character.into(), "bc".into()].concat();
+                let bytes = ["a".repeat(before), character.into(), "bc".into()].concat();
                 assert_eq!(text(bytes.as_bytes()), Ok(bytes.as_str()));
-                let mut cut = std::mem::take(&mut bytes).into_bytes();
+                let mut cut = bytes.into_bytes();
                 cut[before] = 0xff;
                 assert_eq!(text(&cut), std::str::from_utf8(&cut));
             }

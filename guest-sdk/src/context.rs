@@ -145,9 +145,49 @@ impl<'a, Out, Can> Context<'a, Out, Can> {
         self.call.emit(0, |out| value.encode(out));
     }
 
-    /// Sends a record to the main output that has another type than `Out` and is written as one, such
-    /// as a record that borrows: `ctx.collect_as(Csv((ctx.key_str()?, count)))`, where `Out` is
-    /// `Csv<(String, u64)>`. A type of another format is refused by the compiler.
+    /// Sends a record to the main output that has another type than `Out` and is written as one,
+    /// such as a record that borrows:
+    ///
+    /// ```
+    /// # use tidegate_sdk::prelude::*;
+    /// # use tidegate_sdk::testing::Harness;
+    /// struct Lengths;
+    ///
+    /// impl ProcessFunction for Lengths {
+    ///     type In<'a> = &'a str;
+    ///     type Out = Csv<(String, usize)>;
+    ///
+    ///     fn open(_setup: &mut Setup) -> Result<Self> {
+    ///         Ok(Self)
+    ///     }
+    ///
+    ///     fn process_element(
+    ///         &mut self,
+    ///         text: &str,
+    ///         ctx: &mut ProcessContext<'_, Self::Out>,
+    ///     ) -> Result<()> {
+    ///         ctx.collect_as(Csv((text, text.len())));
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// let mut lengths = Harness::process::<Lengths>().open()?;
+    /// lengths.push("tide", 0)?;
+    /// assert_eq!(lengths.finish()?, ["tide,4"]);
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// A type of another format does not compile:
+    ///
+    /// ```compile_fail
+    /// # use tidegate_sdk::prelude::*;
+    /// fn send(ctx: &mut ProcessContext<'_, Csv<(String, usize)>>) {
+    ///     ctx.collect_as("tide,4");
+    /// }
+    /// # fn main() {
+    /// #     let _: fn(&mut ProcessContext<'_, Csv<(String, usize)>>) = send;
+    /// # }
+    /// ```
     ///
     /// If it cannot be encoded the record at hand fails once the function returns.
     #[inline]
@@ -155,7 +195,7 @@ impl<'a, Out, Can> Context<'a, Out, Can> {
     where
         Out: Encode,
     {
-        const { assert!(T::FORMAT as u8 == Out::FORMAT as u8, "records of `Out` have another format") };
+        const { assert!(T::FORMAT as u8 == Out::FORMAT as u8, "`Out` has another format") };
         self.call.emit(0, |out| value.encode(out));
     }
 

@@ -56,8 +56,8 @@ impl Found {
     }
 }
 
-/// The fields that somebody needs of every record of a source, each once. They are found in one pass
-/// over the record.
+/// The fields that somebody needs of every record of a source, each once. They are found in one
+/// pass over the record.
 #[derive(Debug)]
 pub struct Wanted {
     format: Format,

@@ -63,7 +63,7 @@ pub const BATCH_RECORDS_MAX: usize = 1024;
 pub const BATCH_BYTES_MAX: usize = 1 << 20;
 
 /// The most items that wait in a channel.
-pub const CHANNEL_ITEMS_MAX: usize = 32;
+pub const CHANNEL_ITEMS_MAX: usize = 16;
 
 /// After that many steps a task sends on what waits in batches that are not full, so that a
 /// partition that gets few records still learns of the time.

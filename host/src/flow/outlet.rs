@@ -1,5 +1,5 @@
-//! The output side of a task: routes batches to the partitions of the operators that read them, and
-//! to sinks.
+//! The output side of a task: routes batches, or a source's records one by one, to the partitions
+//! of the operators that read them, and to sinks.
 //!
 //! Nothing here blocks. What a full channel does not take waits in its lane, and the task does no
 //! more work until every lane is empty: that is the backpressure.
@@ -29,6 +29,8 @@ pub struct Outlets {
     outlets: Vec<Outlet>,
     /// Records of a source that wait for those who read whole batches.
     pending: Batch,
+    /// Whether there are any.
+    has_pending: bool,
     steps_since_flush: u32,
     watermark: i64,
     idle: bool,
@@ -210,8 +212,14 @@ impl Edge {
 impl Outlets {
     /// These outlets, one for each output of the task.
     pub fn new(outlets: Vec<Outlet>) -> Self {
-        let pending = Batch::default();
-        Self { outlets, pending, steps_since_flush: 0, watermark: TIME_NONE, idle: false }
+        Self {
+            outlets,
+            pending: Batch::default(),
+            has_pending: false,
+            steps_since_flush: 0,
+            watermark: TIME_NONE,
+            idle: false,
+        }
     }
 
     /// Sends what waits. Returns whether all of it could be sent; if not, the task must not go on.
@@ -234,6 +242,7 @@ impl Outlets {
     /// Begins records of a source that are of this split.
     pub(super) fn begin(&mut self, split: &Arc<str>) {
         self.lanes().for_each(|lane| lane.begin(Some(split)));
+        self.has_pending = self.outlets.iter().any(Outlet::wants_batches);
         self.pending.split = Some(split.clone());
     }
 
@@ -241,12 +250,10 @@ impl Outlets {
     /// with [`finish`](Self::finish).
     #[inline]
     pub(super) fn push(&mut self, record: Record<'_>, found: &Found) {
-        let mut is_pending = false;
         for outlet in &mut self.outlets {
             outlet.edges.iter_mut().for_each(|edge| edge.push(record, found));
-            is_pending |= outlet.wants_batches();
         }
-        if is_pending {
+        if self.has_pending {
             self.pending.push(record);
         }
     }

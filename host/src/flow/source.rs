@@ -110,8 +110,8 @@ impl Decoder {
 }
 
 impl SourceTask {
-    /// A task for a source of the plan, whose every record must have the fields that are wanted. Its
-    /// connector stands where it is to go on.
+    /// A task for a source of the plan, whose every record must have the fields that are wanted.
+    /// Its connector stands where it is to go on.
     pub fn new(plan: &SourcePlan, wanted: Wanted, mut settings: SourceSettings) -> Self {
         let restored = settings.restored.take();
         let place = |plan: &TimestampPlan| (plan.clone(), wanted.place(&plan.field));
@@ -131,8 +131,8 @@ impl SourceTask {
         }
     }
 
-    /// Hands on as many records as a batch has, or as the connector has. Returns what there is to do
-    /// then.
+    /// Hands on as many records as a batch has, or as the connector has. Returns what there is to
+    /// do then.
     fn read(&mut self, now: i64) -> Result<Read> {
         let Self { settings, decoder, split, times, .. } = self;
         let (mut lines, mut bytes_read, mut records) = (0, 0, 0);
@@ -183,33 +183,34 @@ impl SourceTask {
                 Decoded::Blank => {}
                 Decoded::Malformed(reason) => {
                     let position = Position { split: split.clone(), line: number };
-                    let reason = &reason;
-                    settings.rejects.reject(&Malformed {
-                        position,
-                        record: line,
-                        bytes,
-                        key: None,
-                        reason,
-                    })?;
+                    let (record, reason) = (line, &reason);
+                    let malformed = Malformed { position, record, bytes, key: None, reason };
+                    settings.rejects.reject(&malformed)?;
                 }
             }
         };
         NodeMetrics::add(&settings.metrics.records_in, lines);
-        NodeMetrics::add(&settings.metrics.records_out, records);
         times.end_step(lines > 0, now);
-        if records > 0 {
-            let rejects = &mut settings.rejects;
-            settings.outlets.finish(&mut |batch: &Batch, index, reason| {
-                let (record, position) = (batch.values.get(index), batch.position(index));
-                rejects.reject(&Malformed { position, record, bytes: None, key: None, reason })
-            })?;
-        }
         if let Some(lane) = lane {
             // One that was found during this step.
             times.begin_step(settings.connector.lanes(), now);
             times.select(lane);
         }
+        self.finish(records)?;
         Ok(read)
+    }
+
+    /// Ends the handing on of so many records.
+    fn finish(&mut self, records: usize) -> Result<()> {
+        let SourceSettings { outlets, rejects, metrics, .. } = &mut self.settings;
+        NodeMetrics::add(&metrics.records_out, records);
+        if records == 0 {
+            return Ok(());
+        }
+        outlets.finish(&mut |batch: &Batch, index, reason| {
+            let (record, position) = (batch.values.get(index), batch.position(index));
+            rejects.reject(&Malformed { position, record, bytes: None, key: None, reason })
+        })
     }
 
     /// Does what the coordinator says.

@@ -84,6 +84,16 @@ mod tests {
     }
 
     #[test]
+    fn a_key_group_is_the_hash_modulo_max_parallelism() {
+        for max_parallelism in [1, 2, 3, 100, 128, MAX_PARALLELISM_LIMIT] {
+            for hash in [0, 1, 0x7fff_ffff, 0xba6b_d213, u32::MAX] {
+                let group = KeyHash(hash).key_group(max_parallelism);
+                assert_eq!(group, KeyGroup(hash % max_parallelism));
+            }
+        }
+    }
+
+    #[test]
     fn each_partition_owns_a_contiguous_range_of_key_groups() {
         for parallelism in 1..=128 {
             let owners: Vec<u32> =

@@ -23,6 +23,8 @@ pub(super) struct Column {
 #[repr(align(32))]
 struct Place(Option<Cell>);
 
+const _: () = assert!(size_of::<Place>() == 32);
+
 /// One change to one state, as in the contract, of a key that the caller has found.
 #[derive(Debug, Clone, Copy)]
 pub struct StateChange<'a> {
@@ -105,7 +107,9 @@ impl Column {
     /// Starts to bring the cell of a key into the cache.
     #[inline]
     pub(super) fn prefetch(&self, slot: Slot) {
-        self.cells.get(slot.index()).into_iter().for_each(prefetch);
+        if let Some(place) = self.cells.get(slot.index()) {
+            prefetch(place);
+        }
     }
 
     /// Appends the state of some keys to `forms` and `values` as in the contract's `state-column`.

@@ -94,7 +94,9 @@ impl KeyTable {
     /// Starts to bring the row of a key into the cache whose slot is known.
     #[inline]
     pub fn prefetch_row(&self, slot: Slot) {
-        self.rows.get(slot.index()).into_iter().for_each(prefetch);
+        if let Some(row) = self.rows.get(slot.index()) {
+            prefetch(row);
+        }
     }
 
     /// The key in a slot.
@@ -180,7 +182,8 @@ impl KeyTable {
 }
 
 /// How many turns before its own a loop over slots asks for what it needs of one. Asking for many
-/// at once is of little use: the processor passes over what it has no room to wait for.
+/// at once is of little use: the processor passes over what it has no room to wait for. (Where keys
+/// are looked up first, as for [`KeyTable::prefetch`], the lookups keep them apart.)
 pub const AHEAD: usize = 16;
 
 /// Starts to bring a value into the cache, where the processor has a way to say so.

@@ -102,8 +102,7 @@ impl KeyedState {
         self.keys.prefetch(hashes);
         slots.extend(keys.iter().zip(hashes).map(|(key, &hash)| self.keys.enter(key, hash)));
         self.grow();
-        self.load(slots)?;
-        Ok(())
+        self.load(slots)
     }
 
     pub(super) fn grow(&mut self) {
@@ -186,19 +185,21 @@ impl KeyedState {
         let Self { columns, keys, cache, layout, .. } = self;
         let state = layout.live[state];
         let column = &mut columns[state];
-        let mut later = changes.clone().skip(AHEAD);
         match cache {
-            None => changes.for_each(|change| {
-                if let Some(later) = later.next() {
-                    column.prefetch(later.slot);
-                    keys.prefetch_row(later.slot);
-                }
-                match column.apply(change) {
-                    Effect::Appeared => keys.retain(change.slot),
-                    Effect::Vanished => keys.release(change.slot),
-                    Effect::Changed => {}
-                }
-            }),
+            None => {
+                let mut ahead = changes.clone().skip(AHEAD);
+                changes.for_each(|change| {
+                    if let Some(StateChange { slot, .. }) = ahead.next() {
+                        column.prefetch(slot);
+                        keys.prefetch_row(slot);
+                    }
+                    match column.apply(change) {
+                        Effect::Appeared => keys.retain(change.slot),
+                        Effect::Vanished => keys.release(change.slot),
+                        Effect::Changed => {}
+                    }
+                });
+            }
             Some(cache) => changes.for_each(|change| {
                 let length = |column: &Column| column.length(change.slot).unwrap_or(0);
                 let before = length(column);

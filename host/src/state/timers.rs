@@ -263,7 +263,9 @@ impl Timers {
     /// Starts to bring the times of a key into the cache.
     #[inline]
     pub(super) fn prefetch(&self, slot: Slot) {
-        self.by_slot.get(slot.index()).into_iter().for_each(prefetch);
+        if let Some(times) = self.by_slot.get(slot.index()) {
+            prefetch(times);
+        }
     }
 }
 
@@ -314,7 +316,8 @@ mod tests {
                     }
                     3 => {
                         let mut due = BTreeSet::new();
-                        timers.for_each_due(timestamp, |_| {}, |at, slot| { due.insert((at, slot)); });
+                        let visit = |at, slot| { due.insert((at, slot)); };
+                        timers.for_each_due(timestamp, |_| {}, visit);
                         let expected = model.range(..=(timestamp, Slot(u32::MAX))).copied();
                         prop_assert_eq!(due, expected.collect::<BTreeSet<_>>());
                     }

@@ -47,8 +47,8 @@ impl<'a> Fields<'a> {
         Some(&rest[..comma])
     }
 
-    /// Takes the next field if it is an integer of up to 18 digits that a `T` can hold, with a minus
-    /// or without. None and nothing taken if it is not.
+    /// Takes the next field if it is an integer of up to 18 digits that a `T` can hold, with a
+    /// minus or without. None and nothing taken if it is not.
     #[inline]
     pub(super) fn next_integer<T: TryFrom<i64>>(&mut self) -> Option<T> {
         let rest = self.rest?;

@@ -80,8 +80,8 @@ impl Decimal {
 
 /// The shortest decimal that reads back as `value`, if it has at most 15 digits, four of them after
 /// the point. That is nearly every number that somebody wrote down. A float is read back from no
-/// more than one decimal of 15 digits, so one that is found is the shortest, once a shorter fraction
-/// was tried before.
+/// more than one decimal of 15 digits, so one that is found is the shortest, once shorter fractions
+/// were tried before.
 #[inline]
 fn short_decimal(value: f64) -> Option<Decimal> {
     const DIGITS_MAX: f64 = 1e15;

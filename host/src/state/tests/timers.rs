@@ -108,7 +108,7 @@ fn take_due(
     let (mut slots, mut timers) = (Vec::new(), Vec::new());
     keyed.keys.begin_call();
     while slots.len() < most {
-        let Some((at, slot)) = keyed.timers(domain).first_due(time) else { break };
+        let Some((at, slot)) = keyed.first_due(domain, time) else { break };
         if keyed.keys.local(slot).is_some() {
             break;
         }
