@@ -182,6 +182,8 @@ impl Chameleon {
         let told = self.swap(&version.path, &["--confirm-after", "10m"]).expect(0).stdout;
         assert_eq!(told.lines().nth(1), Some(verdict), "{told}");
         self.wait_for_records();
+        // What no checkpoint has made visible is counted again by the version before.
+        self.wait_for_checkpoint();
         let told = self.ask(&["swap", NAME, "count", "--to-previous"]).run().expect(0).stdout;
         assert!(told.contains("the function before is back"), "{told}");
         // What a migration may still undo is not visible; all else stays.
@@ -209,6 +211,17 @@ impl Chameleon {
         let now = records(&wait(NAME, ask, |status| records(status).is_some()));
         let wanted = now.expect("it was looked at") + 600;
         wait(NAME, ask, |status| records(status) >= Some(wanted));
+    }
+
+    /// Waits until a checkpoint is complete that was begun after now.
+    #[track_caller]
+    fn wait_for_checkpoint(&self) {
+        let completed = |status: &Value| status["checkpoints"]["completed"].as_u64();
+        let ask = |arguments: &[&str]| self.ask(arguments);
+        let now = completed(&wait(NAME, ask, |status| completed(status).is_some()));
+        // The next one to complete may have been begun before.
+        let wanted = now.expect("it was looked at") + 2;
+        wait(NAME, ask, |status| completed(status) >= Some(wanted));
     }
 
     /// Stops the job, restores it, stops it again, and holds the output against the oracle.

@@ -76,7 +76,8 @@ fn outlives_a_crash(first: &str, second: &str) {
         let ask = Tidegate::new(arguments).in_folder(folder.path());
         ask.env("XDG_RUNTIME_DIR", folder.path())
     };
-    wait(NAME, ask, |status| status["checkpoints"]["completed"].as_u64() >= Some(2));
+    // The second may be the last: its barrier waits behind half of the input.
+    wait(NAME, ask, |status| status["checkpoints"]["completed"].as_u64() >= Some(1));
     running.kill_after(std::time::Duration::ZERO);
     run(second, "latest").run().expect(0);
     let report: serde_json::Value =
