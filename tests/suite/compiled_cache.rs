@@ -28,9 +28,11 @@ fn only(caches: &Path) -> PathBuf {
     entries[0].clone()
 }
 
-/// Tells one file from another under the same name.
-fn identity(path: &Path) -> u64 {
-    fs::metadata(path).expect("it is there").ino()
+/// Tells one file from another under the same name, by when it was written too: the file system may
+/// use the number of a file that is gone again.
+fn identity(path: &Path) -> (u64, i64, i64) {
+    let file = fs::metadata(path).expect("it is there");
+    (file.ino(), file.mtime(), file.mtime_nsec())
 }
 
 #[test]
