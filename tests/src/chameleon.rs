@@ -206,22 +206,23 @@ impl Chameleon {
     /// Waits until the job has counted so many records that most keys have come.
     #[track_caller]
     fn wait_for_records(&self) {
-        let records = |status: &Value| status["nodes"][1]["records_in"].as_u64();
-        let ask = |arguments: &[&str]| self.ask(arguments);
-        let now = records(&wait(NAME, ask, |status| records(status).is_some()));
-        let wanted = now.expect("it was looked at") + 600;
-        wait(NAME, ask, |status| records(status) >= Some(wanted));
+        self.wait_for_more(600, |status| status["nodes"][1]["records_in"].as_u64());
     }
 
     /// Waits until a checkpoint is complete that was begun after now.
     #[track_caller]
     fn wait_for_checkpoint(&self) {
-        let completed = |status: &Value| status["checkpoints"]["completed"].as_u64();
-        let ask = |arguments: &[&str]| self.ask(arguments);
-        let now = completed(&wait(NAME, ask, |status| completed(status).is_some()));
         // The next one to complete may have been begun before.
-        let wanted = now.expect("it was looked at") + 2;
-        wait(NAME, ask, |status| completed(status) >= Some(wanted));
+        self.wait_for_more(2, |status| status["checkpoints"]["completed"].as_u64());
+    }
+
+    /// Waits until a count in the job's status is so much higher than now.
+    #[track_caller]
+    fn wait_for_more(&self, more: u64, count: impl Fn(&Value) -> Option<u64>) {
+        let ask = |arguments: &[&str]| self.ask(arguments);
+        let now = count(&wait(NAME, ask, |status| count(status).is_some()));
+        let wanted = now.expect("it was looked at") + more;
+        wait(NAME, ask, |status| count(status) >= Some(wanted));
     }
 
     /// Stops the job, restores it, stops it again, and holds the output against the oracle.

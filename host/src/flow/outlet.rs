@@ -29,7 +29,7 @@ pub struct Outlets {
     outlets: Vec<Outlet>,
     /// Records of a source that wait for those who read whole batches.
     pending: Batch,
-    /// Whether there are any.
+    /// Whether somebody does.
     has_pending: bool,
     steps_since_flush: u32,
     watermark: i64,

@@ -250,7 +250,7 @@ impl Timers {
             let due = page.up_to(time);
             for (place, &hint) in due.iter().enumerate() {
                 if let Some((_, slot)) = due.get(place + AHEAD) {
-                    self.by_slot.get(slot.index()).into_iter().for_each(prefetch);
+                    prefetch_times(&self.by_slot, *slot);
                     later(*slot);
                 }
                 if is_registered(&self.by_slot, hint) {
@@ -263,9 +263,14 @@ impl Timers {
     /// Starts to bring the times of a key into the cache.
     #[inline]
     pub(super) fn prefetch(&self, slot: Slot) {
-        if let Some(times) = self.by_slot.get(slot.index()) {
-            prefetch(times);
-        }
+        prefetch_times(&self.by_slot, slot);
+    }
+}
+
+#[inline]
+fn prefetch_times(by_slot: &[Times], slot: Slot) {
+    if let Some(times) = by_slot.get(slot.index()) {
+        prefetch(times);
     }
 }
 
